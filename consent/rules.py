@@ -1,0 +1,255 @@
+"""May this person's data of one category be used for one purpose, now? Events in, a reasoned answer out.
+
+Pure and total: no clock, no database, no randomness; the order and the number of deliveries of the events
+do not matter. The default is no, and there are two answers only. The order of judgement: unknown words,
+what the law forbids whatever anybody agreed to, a closed person, hiding, then acts of consent against
+denials, last a legal basis that the rule book names expressly (个人信息保护法 第十三条、第三十一条).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, NoReturn
+
+from consent.events import Capacity, Event, EventKind
+from consent.facts import Facts, above, stamp
+from consent.weighing import DENIAL_REASONS, Act, Case, weigh
+from policies.book import RuleBook
+from policies.entries import PurposeEntry
+from policies.reasons import Reason
+from policies.terms import Category, Purpose, ScreeningPurpose, Tier
+
+CONSENT_BASIS: Final = "个人信息保护法 第十三条第一款第一项"
+GUARDIAN_BASIS: Final = "个人信息保护法 第三十一条第一款"
+_OF_CONSENT_ONLY: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN, EventKind.REVOKED})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. Times are milliseconds since the epoch, UTC.
+
+    ``recipient`` is empty for the controller itself with its processors, otherwise another controller's id.
+    ``viewer`` is the actor who would see the data. ``birth`` None means that the birth date is unknown:
+    the person is then protected like a child, and no consent counts. ``known_at`` None asks the live
+    question, for which every denial in the log counts; to ask again about a past instant, give ``now`` and
+    ``known_at`` of that instant.
+    """
+
+    subject_id: str
+    purpose: Purpose
+    category: Category
+    recipient: str
+    viewer: str
+    now: int
+    birth: date | None
+    known_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The answer, with what it rests on.
+
+    ``event_ids`` are the events that carry a permit (without any one of them it would not stand) or the one
+    event that decided a refusal. ``valid_until`` is the instant from which time alone can change the answer,
+    None when only a new event can. ``basis`` is the article a permit rests on.
+    """
+
+    permits: bool
+    reason: Reason
+    consent_id: str = ""
+    event_ids: tuple[str, ...] = ()
+    basis: str = ""
+    valid_until: int | None = None
+
+    def __bool__(self) -> NoReturn:
+        """Refuse to be a truth value: a refusal must never pass for a permit.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a standing has no truth value; ask .permits")
+
+
+def standing(events: Iterable[Event], question: Question, book: RuleBook) -> Standing:
+    """Answer one question from all events of its subject. Events of other subjects are passed over."""
+    return standings(events, (question,), book)[0]
+
+
+def standings(events: Iterable[Event], questions: Sequence[Question], book: RuleBook) -> list[Standing]:
+    """Answer several questions, in their order; those about one person and instant share the folding."""
+    events = tuple(events)
+    folded: dict[tuple[object, ...], Facts] = {}
+    answers = []
+    for question in questions:
+        about = (question.subject_id, question.now, question.known_at, question.birth)
+        if about not in folded:
+            folded[about] = Facts(events, *about)
+        answers.append(_answer(folded[about], question, book))
+    return answers
+
+
+def _answer(facts: Facts, question: Question, book: RuleBook) -> Standing:
+    purpose = book.purposes.get(question.purpose)
+    if purpose is None:
+        return Standing(permits=False, reason=Reason.UNKNOWN_PURPOSE)
+    if question.category not in book.categories:
+        return Standing(permits=False, reason=Reason.UNKNOWN_CATEGORY)
+    case = _case(facts, question, purpose, book)
+    for answer in (_prohibited(case, question.viewer), _closed(case), _hidden(case, question.viewer)):
+        if answer is not None:
+            return answer
+    return _agreed(case)
+
+
+def hidden(events: Sequence[Event], category: Category, viewer: str, now: int) -> bool:
+    """Say whether the events' one subject has hidden the category from the viewer.
+
+    The subject sees everything of their own. That a guardian of a child under 14 sees hidden records too is
+    known to ``standing`` only, because it takes the birth date.
+    """
+    if not events:
+        return False
+    return Facts(events, events[0].subject_id, now, None, None).is_hidden(above(category), viewer)
+
+
+def state_of(events: Iterable[Event], consent_id: str, question: Question, book: RuleBook) -> Reason:
+    """Say how one consent stands by itself: given, or why it does not hold for the question's category."""
+    purpose = book.purposes.get(question.purpose)
+    if purpose is None:
+        return Reason.UNKNOWN_PURPOSE
+    facts = Facts(events, question.subject_id, question.now, question.known_at, question.birth)
+    case = _case(facts, question, purpose, book)
+    if case.facts.of(EventKind.ERASED):
+        return Reason.SUBJECT_CLOSED
+    acts = [act for act in weigh(case, case.denials()) if act.tick.consent_id == consent_id]
+    if not acts:
+        return Reason.NO_CONSENT
+    last = max(acts, key=lambda act: (act.fault is None, act.tick.occurred_at, act.rank))
+    return last.fault or _reason_of(last)
+
+
+def _case(facts: Facts, question: Question, purpose: PurposeEntry, book: RuleBook) -> Case:
+    line = above(question.category)
+    entry = book.categories.get(question.category)
+    while entry is not None and entry.parent is not None:
+        if entry.parent not in line:  # a parent may be declared against the dots
+            line |= {entry.parent}
+        entry = book.categories.get(entry.parent)
+    return Case(
+        facts=facts,
+        book=book,
+        purpose=purpose,
+        category=question.category,
+        recipient=question.recipient,
+        line=line,
+    )
+
+
+def _no(case: Case, reason: Reason, *event_ids: str) -> Standing:
+    return Standing(permits=False, reason=reason, event_ids=event_ids, valid_until=case.facts.changes_at)
+
+
+def _prohibited(case: Case, viewer: str) -> Standing | None:
+    """What no consent can lift."""
+    purpose = case.purpose
+    sells = purpose.screening is ScreeningPurpose.MARKETING or "marketing" in above(purpose.id)
+    if case.facts.is_minor and purpose.profiled and sells:  # 未成年人网络保护条例 第二十四条第三款
+        return _no(case, Reason.AGE_UNKNOWN if case.facts.birth is None else Reason.MINOR_PROTECTED)
+    if case.tier(case.category) is Tier.CLOSED and viewer != case.facts.subject_id:
+        return _no(case, Reason.COMMS_SECRECY)  # 未成年人保护法 第六十三条; here for everybody
+    return None
+
+
+def _closed(case: Case) -> Standing | None:
+    erased = case.facts.of(EventKind.ERASED)
+    if not erased:
+        return None
+    return _no(case, Reason.SUBJECT_CLOSED, min(erased, key=lambda e: (e.occurred_at, e.event_id)).event_id)
+
+
+def _hidden(case: Case, viewer: str) -> Standing | None:
+    # The answer names no event: hidden must look like absent.
+    if not case.facts.is_hidden(case.line, viewer):
+        return None
+    if (
+        case.facts.is_child
+        and case.facts.birth is not None
+        and case.facts.guardian_link(viewer, case.facts.now)
+    ):
+        return None
+    return _no(case, Reason.NOT_AVAILABLE)
+
+
+def _agreed(case: Case) -> Standing:
+    """Acts of consent against denials, then the rule book's own legal basis."""
+    denials = case.denials()
+    acts = weigh(case, denials)
+    sound = [act for act in acts if act.fault is None]
+    if case.needs_both:
+        own = [act for act in sound if act.tick.capacity == Capacity.SELF]
+        other = [act for act in sound if act.tick.capacity == Capacity.GUARDIAN]
+        if own and other:
+            return _yes(case, _best(own), _best(other))
+    elif sound:
+        return _yes(case, _best(sound))
+    on_law = _on_law(case, denials)
+    return _because(case, acts, denials) if on_law is None else on_law
+
+
+def _yes(case: Case, *acts: Act) -> Standing:
+    first = acts[0]
+    ends = [act.ends_at for act in acts]
+    changes = case.facts.changes_at
+    events = {event.event_id: None for act in acts for event in act.support}
+    return Standing(
+        permits=True,
+        reason=_reason_of(first),
+        consent_id=first.tick.consent_id,
+        event_ids=tuple(events),
+        basis=GUARDIAN_BASIS if first.tick.capacity == Capacity.GUARDIAN else CONSENT_BASIS,
+        valid_until=min(ends) if changes is None else min(changes, *ends),
+    )
+
+
+def _reason_of(act: Act) -> Reason:
+    if act.tick.capacity == Capacity.GUARDIAN:
+        return Reason.GUARDIAN_CONSENT
+    return Reason.PRIMARY_CONSENT if act.tick.capacity == Capacity.PRIMARY else Reason.CONSENT_GIVEN
+
+
+def _best(acts: Iterable[Act]) -> Act:
+    return max(acts, key=lambda act: act.rank)
+
+
+def _on_law(case: Case, denials: Sequence[Event]) -> Standing | None:
+    """Permit the controller itself what a row of the rule book allows without consent.
+
+    An objection or a restriction ends that, except for a purpose for which consent is never asked because
+    it rests on law alone (个人信息保护法 第四十四条: 法律、行政法规另有规定的除外).
+    """
+    basis = None if case.purpose.needs_consent else case.book.basis(case.purpose.id, case.category)
+    if basis is None or case.recipient or (case.facts.is_child and not basis.under_14):
+        return None
+    ends = any(d.kind not in _OF_CONSENT_ONLY and d.capacity != Capacity.PRIMARY for d in denials)
+    if ends and case.purpose.consent_days:
+        return None
+    return Standing(
+        permits=True, reason=Reason.LEGAL_BASIS, basis=basis.law, valid_until=case.facts.changes_at
+    )
+
+
+def _because(case: Case, acts: Sequence[Act], denials: Sequence[Event]) -> Standing:
+    """Explain a refusal by the newest thing that stands against it."""
+    causes = [
+        (stamp(denial), 1, denial.event_id, DENIAL_REASONS.get(denial.kind, Reason.FACTS_UNAVAILABLE))
+        for denial in denials
+    ]
+    causes += [
+        (act.tick.occurred_at, 0, act.tick.event_id, act.fault or Reason.GUARDIAN_REQUIRED) for act in acts
+    ]
+    if not causes:
+        return _no(case, Reason.NO_CONSENT)
+    _, _, event_id, reason = max(causes, key=lambda cause: cause[:3])
+    return _no(case, reason, event_id)

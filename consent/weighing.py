@@ -1,0 +1,251 @@
+"""Whether one act of consent holds: complete, by the right person, separate, unbeaten, unexpired.
+
+Pure. An act is served → ticked → (where a code is needed) confirmed, by one actor, for the same purpose,
+categories, recipient and notice, the code within some minutes of the tick. A denial beats every act whose
+tick is older or simultaneous, so a late confirmation never brings a withdrawn consent back. Grants hold for
+exactly the purpose and categories they name (个人信息保护法 第十四条); denials reach down both trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, age_on
+from consent.events import Capacity, Event, EventKind
+from consent.facts import THIRDS, Facts, above, stamp
+from policies.book import RuleBook
+from policies.entries import Limits, PurposeEntry
+from policies.reasons import Reason
+from policies.terms import Category, Tier
+
+BOTH_UNTIL_MAJORITY: Final = "finance"
+"""The category for which, from 14 to 17, the person and a guardian must both consent."""
+
+DENIAL_REASONS: Final[dict[str, Reason]] = {
+    EventKind.REFUSED: Reason.REFUSED_BY_PERSON,
+    EventKind.WITHDRAWN: Reason.WITHDRAWN,
+    EventKind.REVOKED: Reason.REVOKED,
+    EventKind.OBJECTED: Reason.OBJECTED,
+    EventKind.RESTRICTED: Reason.RESTRICTED,
+}
+_MINUTE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What weighing an act needs: the person, the rules, and what is asked for.
+
+    ``line`` is the category with everything more general.
+    """
+
+    facts: Facts
+    book: RuleBook
+    purpose: PurposeEntry
+    category: Category
+    recipient: str
+    line: frozenset[str]
+
+    @property
+    def needs_both(self) -> bool:
+        """Whether the person and a guardian must both consent."""
+        return self.facts.is_minor and not self.facts.is_child and BOTH_UNTIL_MAJORITY in self.line
+
+    def tier(self, category: str) -> Tier | None:
+        """Return a category's tier for this person: under 14 nothing is below sensitive."""
+        entry = self.book.categories.get(Category(category))
+        if entry is None:
+            return None
+        return Tier.SENSITIVE if self.facts.is_child and entry.tier is not Tier.CLOSED else entry.tier
+
+    @property
+    def is_grave(self) -> bool:
+        """Whether the category is sensitive or closed for this person."""
+        return self.tier(self.category) in (Tier.SENSITIVE, Tier.CLOSED)
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether a tick alone is not enough."""
+        return self.purpose.double_confirm or self.is_grave
+
+    @property
+    def longest(self) -> int:
+        """The longest validity of a consent here, in milliseconds."""
+        days = self.purpose.consent_days
+        return (min(days, self.book.limits.sensitive_consent_days) if self.is_grave else days) * DAY_MS
+
+    def denials(self) -> list[Event]:
+        """Return the denials that reach this purpose, category and recipient."""
+        purposes = above(self.purpose.id)
+        return [
+            denial
+            for denial in self.facts.denials
+            if (not denial.purpose or denial.purpose in purposes)
+            and (not denial.categories or not denial.categories.isdisjoint(self.line))
+            and denial.recipient in ("", self.recipient)
+            and not self._is_overreach(denial)
+        ]
+
+    def _is_overreach(self, denial: Event) -> bool:
+        # From 14 on a guardian has no veto, unless both must agree anyway.
+        if denial.capacity != Capacity.GUARDIAN or self.facts.birth is None:
+            return False
+        limit = MAJORITY if BOTH_UNTIL_MAJORITY in self.line else CONSENT_AGE
+        return age_on(self.facts.birth, stamp(denial)) >= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act of consent: whose tick, which events carry it, when it holds, and what is wrong with it."""
+
+    tick: Event
+    support: tuple[Event, ...]
+    given_at: int
+    ends_at: int
+    fault: Reason | None
+
+    @property
+    def rank(self) -> tuple[int, str, tuple[str, ...]]:
+        """An order among acts that does not depend on the order of arrival."""
+        return self.ends_at, self.tick.consent_id, tuple(event.event_id for event in self.support)
+
+
+def weigh(case: Case, denials: Sequence[Event]) -> list[Act]:
+    """Return every act that names the purpose and category, each with its fault or None."""
+    acts = [_judged(case, act) for act in _acts(case)]
+    if not acts:
+        return acts
+    newest: dict[str, int] = {}
+    for act in acts:
+        if act.fault is None:
+            newest[act.tick.actor_id] = max(newest.get(act.tick.actor_id, 0), act.tick.occurred_at)
+    return [act if act.fault else _against(case, act, denials, newest) for act in acts]
+
+
+def _acts(case: Case) -> Iterator[Act]:
+    """Put the three thirds of each grant together."""
+    for parts in _thirds(case).values():
+        served, ticks, confirmed = (parts.get(kind, []) for kind in THIRDS)
+        if not case.needs_code:
+            for tick in ticks:
+                yield _act(case, served, tick, tick)
+            continue
+        for tick in ticks:
+            answers = [c for c in confirmed if _in_time(case, tick, c)]
+            if answers:
+                yield _act(case, served, tick, min(answers, key=lambda c: (c.occurred_at, c.event_id)))
+            else:
+                yield Act(tick, (tick,), 0, 0, Reason.UNCONFIRMED)
+
+
+def _thirds(case: Case) -> dict[tuple[object, ...], dict[str, list[Event]]]:
+    grouped: dict[tuple[object, ...], dict[str, list[Event]]] = {}
+    for e in case.facts.thirds.get(case.purpose.id, ()):
+        if case.category in e.categories:
+            terms = (e.consent_id, e.actor_id, e.capacity, e.categories, e.recipient, e.notice)
+            grouped.setdefault(terms, {}).setdefault(e.kind, []).append(e)
+    return grouped
+
+
+def confirm_before(ticked_at: int, limits: Limits) -> int:
+    """Return the instant at which the time for confirming a tick is over."""
+    return ticked_at + limits.code_minutes * _MINUTE_MS
+
+
+def _in_time(case: Case, tick: Event, answer: Event) -> bool:
+    return tick.occurred_at <= answer.occurred_at < confirm_before(tick.occurred_at, case.book.limits)
+
+
+def _act(case: Case, served: Iterable[Event], tick: Event, last: Event) -> Act:
+    shown = [s for s in served if s.occurred_at <= tick.occurred_at]
+    if not shown:
+        return Act(tick, (tick,), 0, 0, Reason.NO_CONSENT)  # nobody was shown what the tick agrees to
+    first = min(shown, key=lambda s: (s.occurred_at, s.event_id))
+    limits = [last.occurred_at + case.longest]
+    limits += [e.expires_at for e in (tick, last) if e.expires_at is not None]
+    support = (first, tick) if last is tick else (first, tick, last)
+    return Act(tick, support, last.occurred_at, min(limits), None)
+
+
+def _judged(case: Case, act: Act) -> Act:
+    """Find what is wrong with an act by itself, denials aside."""
+    if act.fault:
+        return act
+    tick = act.tick
+    link, fault = _authority(case, tick)
+    if fault is None and not _is_separate(case, tick):
+        fault = Reason.NOT_SEPARATE
+    if fault is None and tick.recipient != case.recipient:
+        fault = Reason.RECIPIENT_NOT_COVERED
+    if fault is None and case.facts.now >= act.ends_at:
+        fault = Reason.EXPIRED
+    support = (*act.support, link) if link else act.support
+    return replace(act, support=support, fault=fault)
+
+
+def _authority(case: Case, tick: Event) -> tuple[Event | None, Reason | None]:
+    """Say whether the actor may consent for this person, then and now; with the link that says so."""
+    if case.facts.is_household:
+        return None, Reason.NO_AUTHORITY
+    if case.facts.birth is None:
+        return None, Reason.AGE_UNKNOWN
+    was_child = age_on(case.facts.birth, tick.occurred_at) < CONSENT_AGE
+    own = tick.actor_id == case.facts.subject_id
+    if tick.capacity == Capacity.SELF and own:
+        return None, Reason.NO_AUTHORITY if was_child else None
+    if tick.capacity == Capacity.GUARDIAN and not own:
+        if not case.facts.is_child and (was_child or not case.needs_both):
+            return None, Reason.AGE_TRANSITION if was_child else Reason.NO_AUTHORITY
+        link = case.facts.guardian_link(tick.actor_id, tick.occurred_at)
+        return link, None if link else Reason.NO_AUTHORITY
+    if tick.capacity == Capacity.PRIMARY and not own and not case.facts.is_child and _is_shared(case, tick):
+        link = case.facts.primary_link(tick.actor_id, tick.occurred_at)
+        return link, None if link else Reason.NO_AUTHORITY
+    return None, Reason.NO_AUTHORITY
+
+
+def _is_shared(case: Case, tick: Event) -> bool:
+    """Say whether a grant is of the kind that a primary account may give: basic data for the service."""
+    return (
+        "service" in above(case.purpose.id)
+        and not case.purpose.separate
+        and not tick.recipient
+        and all(case.tier(category) is Tier.BASIC for category in tick.categories)
+    )
+
+
+def _is_separate(case: Case, tick: Event) -> bool:
+    """Say whether a consent that must stand alone mixes no tiers (网络数据安全管理条例 第六十二条)."""
+    if not (case.purpose.separate or case.is_grave or tick.recipient):
+        return True
+    return {case.tier(category) for category in tick.categories} == {case.tier(case.category)}
+
+
+def _against(case: Case, act: Act, denials: Sequence[Event], newest: dict[str, int]) -> Act:
+    """Set a sound act against the denials."""
+    beaten = [d for d in denials if _beats(case, d, act.tick, newest)]
+    if beaten:
+        last = max(beaten, key=lambda d: (stamp(d), d.event_id))
+        fault = DENIAL_REASONS.get(last.kind, Reason.FACTS_UNAVAILABLE)
+        return replace(act, fault=fault)
+    for pause in case.facts.of(EventKind.DEFERRED):
+        same = pause.purpose in ("", case.purpose.id) and pause.actor_id == act.tick.actor_id
+        if same and act.tick.occurred_at <= pause.occurred_at <= act.given_at:
+            return replace(act, fault=Reason.UNCONFIRMED)
+    return act
+
+
+def _beats(case: Case, denial: Event, tick: Event, newest: dict[str, int]) -> bool:
+    if denial.capacity == Capacity.PRIMARY and tick.capacity != Capacity.PRIMARY:
+        return False  # a primary account may end what it gave, not what the person gave
+    if stamp(denial) >= tick.occurred_at:
+        return True
+    if tick.capacity == Capacity.PRIMARY:
+        return denial.capacity != Capacity.PRIMARY  # any refusal of the person's own beats it
+    if tick.capacity == Capacity.GUARDIAN and denial.capacity == Capacity.GUARDIAN:
+        # Guardians who disagree: the other's no stands until the other says yes.
+        other = denial.actor_id != tick.actor_id
+        alive = case.facts.guardian_link(denial.actor_id, case.facts.now) is not None
+        return other and alive and newest.get(denial.actor_id, -1) <= stamp(denial)
+    return False

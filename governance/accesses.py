@@ -1,0 +1,103 @@
+"""Who looked at a member's data, as the member sees it: from the log itself, blocked attempts included.
+
+Promises completeness by construction: the view lists every entry that names the member's pseudonym, so
+nothing that was decided about a person can be missing from that person's view. The one whom a service
+acted for is named, not only the middleman. The log's copies are not trusted: each leaf is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from audit import ledger
+from audit.entry import ActorType, Entry, Party, Verdict
+from governance.records import Actor
+from governance.wiring import Service
+from policies.reasons import Reason
+from policies.terms import Effect, Outcome, SubjectId
+from policies.transaction import Transaction
+
+_actor = Actor.__table__
+_LABELS: Final = select(_actor.c.id, _actor.c.label).where(
+    _actor.c.id.in_(bindparam("actors", expanding=True))
+)
+_REASONS: Final = {reason.value: reason for reason in Reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One entry about a member. ``blocked``: nothing was shown, stored or sent."""
+
+    index: int
+    decision_id: str
+    at: int
+    action: str
+    who: str
+    on_behalf_of: str | None
+    automatic: bool
+    own: bool
+    purpose: str
+    blocked: bool
+    fields: tuple[tuple[str, Effect, tuple[Reason, ...]], ...]
+    reasons: tuple[Reason, ...]
+    outcome: Outcome | None
+
+
+def of_member(
+    service: Service, member: SubjectId, before: int | None, limit: int
+) -> tuple[list[Access], bool]:
+    """Return up to ``limit`` accesses, newest first, and whether there are more."""
+    with service.database.reading() as tx:
+        name = ledger.names_of(tx, [member]).get(member)
+        if name is None:
+            return [], False
+        entries = ledger.accesses(tx, name, before, limit + 1)
+        labels = labels_of(tx, [entry for _, entry in entries])
+    more = len(entries) > limit
+    return [view(index, entry, labels, name) for index, entry in entries[:limit]], more
+
+
+def labels_of(tx: Transaction, entries: Collection[Entry]) -> dict[str, str]:
+    """Return the display names of the services and staff that entries name."""
+    ids = {
+        one.id
+        for entry in entries
+        for one in (entry.actor.party, entry.actor.on_behalf_of)
+        if one is not None
+    }
+    return {id_: label for id_, label in tx.rows(_LABELS, {"actors": sorted(ids)}) if label}
+
+
+def _name(party: Party, labels: dict[str, str], own: bytes | None) -> str:
+    if party.type is ActorType.MEMBER:
+        return "self" if own is not None and party.id == own.hex() else "relative"
+    return labels.get(party.id, party.id)
+
+
+def view(index: int, entry: Entry, labels: dict[str, str], own: bytes | None) -> Access:
+    """Return an entry as people read it; ``own`` is the pseudonym of the person who reads."""
+    person = entry.actor.on_behalf_of
+    beneficiary = person or entry.actor.party
+    return Access(
+        index=index,
+        decision_id=entry.decision,
+        at=entry.t,
+        action=entry.act,
+        who=_name(entry.actor.party, labels, own),
+        on_behalf_of=None if person is None else _name(person, labels, own),
+        automatic=beneficiary.type in (ActorType.SERVICE, ActorType.SYSTEM),
+        own=own is not None and beneficiary.id == own.hex(),
+        purpose=entry.purpose,
+        blocked=entry.dec is not Verdict.PERMIT,
+        fields=tuple((one.name, one.effect, _known(one.why)) for one in entry.fields),
+        reasons=_known(entry.why),
+        outcome=None if entry.message is None else entry.message.outcome,
+    )
+
+
+def _known(codes: Collection[str]) -> tuple[Reason, ...]:
+    return tuple(_REASONS[code] for code in codes if code in _REASONS)

@@ -1,0 +1,165 @@
+"""How the routers reach the service and their caller; shared by every kind of caller.
+
+A router does three things: body to a frozen ask, ask to the gate, reply to JSON. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar, cast
+
+from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from governance import identity
+from governance.asking import Answer, Broken, FieldAnswer, NotYours, Reply, Unrecorded
+from governance.collecting import Collector
+from governance.database import StoreError
+from governance.identity import Caller, Scope
+from governance.problems import Problem, ProblemError, language_of
+from governance.wiring import Service
+from policies.identifiers import Prefix
+from policies.reasons import Reason
+from policies.terms import ActorId
+
+SESSION_COOKIE: Final = "governance_session"
+_T = TypeVar("_T")
+
+
+def service_of(request: Request) -> Service:
+    """Return the wired service."""
+    return cast("Service", request.app.state.service)
+
+
+def collector_of(request: Request) -> Collector:
+    """Return the queue in front of the gate."""
+    return cast("Collector", request.app.state.collector)
+
+
+def caller_of(request: Request) -> Caller:
+    """Return whom the route authenticated."""
+    return cast("Caller", request.state.caller)
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id this request has in log and answers."""
+    return cast("str", request.scope["request_id"])
+
+
+def language(request: Request) -> str:
+    """Return the language the caller reads, ``zh`` or ``en``."""
+    return language_of(request.headers.get("accept-language", ""))
+
+
+async def in_store(request: Request, work: Callable[[], _T]) -> _T:
+    """Run database work: on the loop for SQLite, in a thread for PostgreSQL."""
+    try:
+        if service_of(request).database.inline:
+            return work()
+        return await run_in_threadpool(work)
+    except StoreError:
+        raise ProblemError(Problem.CANNOT_RECORD) from None
+
+
+async def api_caller(request: Request) -> Caller:
+    """Authenticate a service by its API key, or raise the one 401."""
+    key = identity.bearer_of(request.headers.get("authorization", ""))
+    if key is None:
+        raise ProblemError(Problem.UNAUTHENTICATED)
+    service = service_of(request)
+
+    def look_up() -> Caller | None:
+        with service.database.reading() as tx:
+            return identity.service(tx, key, service.clock())
+
+    caller = await in_store(request, look_up)
+    if caller is None:
+        raise ProblemError(Problem.UNAUTHENTICATED)
+    return caller
+
+
+async def signed_in(request: Request) -> Caller:
+    """Authenticate a person by the session cookie, or raise the one 401."""
+    token = request.cookies.get(SESSION_COOKIE, "")
+    if not 20 <= len(token) <= 100:  # noqa: PLR2004 - ours have 43 characters
+        raise ProblemError(Problem.UNAUTHENTICATED)
+    service = service_of(request)
+
+    def look_up() -> Caller | None:
+        with service.database.reading() as tx:
+            return identity.person(tx, token, service.clock())
+
+    caller = await in_store(request, look_up)
+    if caller is None:
+        raise ProblemError(Problem.UNAUTHENTICATED)
+    return caller
+
+
+async def signed_in_member(request: Request) -> Caller:
+    """Authenticate a member; staff have no member surface."""
+    caller = await signed_in(request)
+    if caller.kind is not Prefix.MEMBER:
+        raise ProblemError(Problem.NOT_FOUND)
+    return caller
+
+
+def require(caller: Caller, scope: Scope) -> None:
+    """Raise unless the caller's key has the scope."""
+    if scope not in caller.scopes:
+        raise ProblemError(Problem.OUT_OF_SCOPE)
+
+
+def acting(caller: Caller, on_behalf_of: str | None) -> ActorId:
+    """Return whom a decision is about: the caller, or the person a service may act for."""
+    if on_behalf_of is None:
+        return caller.actor_id
+    require(caller, Scope.ON_BEHALF)
+    return ActorId(on_behalf_of)
+
+
+def say(reasons: Iterable[Reason], spoken: str) -> list[dict[str, str]]:
+    """Return reasons as callers get them: the stable code and a sentence."""
+    return [{"code": reason.value, "text": reason.sentence(spoken)} for reason in reasons]
+
+
+def field_body(field: FieldAnswer, spoken: str) -> dict[str, object]:
+    """Return one field of an answer."""
+    reasons = say(field.reasons, spoken)
+    if field.rules and reasons:
+        reasons[0]["rule"] = field.rules[0]
+    body: dict[str, object] = {"field": field.field, "effect": field.effect.value, "reasons": reasons}
+    if field.value is not None:
+        body["value"] = field.value
+    return body
+
+
+def answer_body(answer: Answer, spoken: str) -> dict[str, object]:
+    """Return an answer as a body."""
+    return {
+        "decision_id": answer.decision_id,
+        "receipt": answer.receipt,
+        "fields": [field_body(field, spoken) for field in answer.fields],
+        "duties": list(answer.duties),
+    }
+
+
+def answered(reply: Reply) -> Answer:
+    """Return the reply if it is an answer, or raise the problem it stands for."""
+    match reply:
+        case Answer():
+            return reply
+        case NotYours():
+            raise ProblemError(Problem.NOT_FOUND)
+        case Unrecorded():
+            raise ProblemError(Problem.CANNOT_RECORD)
+        case Broken():
+            raise ProblemError(Problem.INTERNAL)
+
+
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def as_json(body: object, status: int = 200) -> Response:
+    """Return a JSON response."""
+    return Response(_ENCODE(body).encode(), status, media_type="application/json")

@@ -1,0 +1,160 @@
+"""The bodies that callers send: strict types, no unknown members, bounded sizes.
+
+A body that does not fit is a 422 that says where and what, never the value. Words that the rule book
+declares (fields, purposes) are checked for form here and for meaning by the decision, which answers an
+unknown word like an unknown anything: withheld, with its reason, and recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+
+from policies.identifiers import Prefix, pattern
+
+MOST_FIELDS: Final = 32
+MOST_CHECKS: Final = 100
+MOST_RECIPIENTS: Final = 500
+LONGEST_VALUE: Final = 2_000
+LONGEST_TEXT: Final = 4_000
+
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}$")]
+SubjectId = Annotated[str, StringConstraints(pattern=pattern(Prefix.MEMBER, Prefix.HOUSEHOLD))]
+MemberId = Annotated[str, StringConstraints(pattern=pattern(Prefix.MEMBER))]
+HouseholdId = Annotated[str, StringConstraints(pattern=pattern(Prefix.HOUSEHOLD))]
+StaffId = Annotated[str, StringConstraints(pattern=pattern(Prefix.STAFF))]
+ActorId = Annotated[str, StringConstraints(pattern=pattern(Prefix.MEMBER, Prefix.STAFF))]
+ServiceId = Annotated[str, StringConstraints(pattern=pattern(Prefix.SERVICE))]
+# One printable line or paragraph: no controls but line feed and tab.
+Printable = r"^[^\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029]*$"
+Value = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_VALUE, pattern=Printable)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$")]
+ChannelWord = Literal["sms", "email", "app_push", "wecom", "wecom_group", "official_account", "mini_program"]
+
+
+class Form(BaseModel):
+    """What all bodies share: strict, closed, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SubjectForm(Form):
+    """Whom an ask is about."""
+
+    type: Literal["member", "household"]
+    id: SubjectId
+
+
+class AskForm(Form):
+    """One ask, of a read or of a check."""
+
+    subject: SubjectForm
+    fields: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
+    purpose: Word
+    on_behalf_of: ActorId | None = None
+
+
+class CheckForm(Form):
+    """Up to 100 asks in one call."""
+
+    checks: Annotated[list[AskForm], Field(min_length=1, max_length=MOST_CHECKS)]
+
+
+def _one_or_many(body: object) -> str:
+    return "(many)" if isinstance(body, dict) and "checks" in body else "(one)"
+
+
+AskOrCheckForm = Annotated[
+    Annotated[AskForm, Tag("(one)")] | Annotated[CheckForm, Tag("(many)")], Discriminator(_one_or_many)
+]
+"""One ask, or a call with up to 100; the tags are taken out of error pointers again at the door."""
+
+
+class FilterForm(Form):
+    """A document of the caller's, and which paths in it are which fields."""
+
+    subject: SubjectForm
+    purpose: Word
+    document: dict[str, object]
+    mapping: Annotated[dict[str, Word], Field(min_length=1, max_length=MOST_FIELDS)]
+    on_behalf_of: ActorId | None = None
+
+
+class FieldsForm(Form):
+    """Values to store."""
+
+    values: Annotated[dict[Word, Value], Field(min_length=1, max_length=MOST_FIELDS)]
+    purpose: Word
+    on_behalf_of: ActorId | None = None
+
+
+class MessageForm(Form):
+    """An outbound message."""
+
+    sender: ServiceId
+    channel: ChannelWord
+    purpose: Word
+    scene: Word | None = None
+    campaign: Word | None = None
+    text: Text
+    recipients: Annotated[list[MemberId], Field(min_length=1, max_length=MOST_RECIPIENTS)]
+
+
+class ScreeningForm(Form):
+    """A text to screen; nothing is sent."""
+
+    text: Text
+    channel: ChannelWord
+    purpose: Literal["marketing", "service"]
+    audience: Literal[
+        "adult", "parent", "elder", "minor", "member", "general", "overseas_us", "overseas_eu"
+    ] = "general"
+
+
+class RedactionForm(Form):
+    """A text in which personal data is to be found."""
+
+    text: Text
+
+
+class PermitForm(Form):
+    """What a sending gateway is about to hand over, and the permit it was given."""
+
+    permit: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    text: Text
+    recipient: MemberId
+    channel: ChannelWord
+
+
+class ConsentForm(Form):
+    """A tick under a notice that was shown: the first half of a consent."""
+
+    subject: MemberId
+    purpose: Word
+    categories: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
+    notice: Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}@[0-9]{1,9}#[0-9a-f]{64}$")]
+    ticked: Literal[True]
+    on_behalf_of: MemberId | None = None
+
+
+class CodeForm(Form):
+    """The one-time code: the second half of a consent."""
+
+    code: Code
+    on_behalf_of: MemberId | None = None
+
+
+class WithdrawForm(Form):
+    """A withdrawal needs nothing; a service says for whom it passes it on."""
+
+    on_behalf_of: MemberId | None = None
+
+
+class HideForm(Form):
+    """A category to hide, from everybody or from one person."""
+
+    category: Word
+    viewer: MemberId | None = None
+    hidden: bool = True

@@ -1,0 +1,118 @@
+"""The member's own surface: the subject comes only from the session, never from a parameter."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from governance.accesses import Access, of_member
+from governance.api import access
+from governance.api.consents import consent_body
+from governance.api.forms import HideForm
+from governance.consenting import NoSuchConsentError, On, UnfitConsentError
+from governance.cursors import Cursors
+from governance.door import route_for
+from governance.problems import Problem, ProblemError
+from governance.times import rfc3339
+from policies.identifiers import Prefix, pattern
+from policies.terms import SubjectId
+
+router = APIRouter(prefix="/v1/me", route_class=route_for(access.signed_in_member), tags=["members"])
+
+
+def _on(request: Request) -> On:
+    caller = access.caller_of(request)
+    return On(caller, caller.actor_id, access.request_id_of(request))
+
+
+@router.get("/accesses", operation_id="my_accesses", summary="Who looked at my data, or was refused")
+async def accesses(
+    request: Request,
+    cursor: str | None = Query(None, max_length=200),
+    limit: int = Query(50, ge=1, le=200),
+) -> Response:
+    """Return reads, writes and messages about the member, newest first, blocked attempts included."""
+    service = access.service_of(request)
+    caller = access.caller_of(request)
+    cursors = Cursors(service.ring.cursor_key, f"accesses:{caller.actor_id}")
+    before = None if cursor is None else cursors.read(cursor)
+    if cursor is not None and before is None:
+        raise ProblemError(Problem.INVALID_REQUEST, errors=[{"pointer": "/cursor", "code": "unknown_cursor"}])
+    found, more = await access.in_store(
+        request, lambda: of_member(service, SubjectId(caller.actor_id), before, limit)
+    )
+    spoken = access.language(request)
+    return access.as_json(
+        {
+            "data": [_access_body(one, spoken) for one in found],
+            "next_cursor": cursors.make(found[-1].index) if more else None,
+            "has_more": more,
+        }
+    )
+
+
+def _access_body(one: Access, spoken: str) -> dict[str, object]:
+    return {
+        "receipt": one.index,
+        "decision_id": one.decision_id or None,
+        "at": rfc3339(one.at),
+        "action": one.action,
+        "who": one.who,
+        "on_behalf_of": one.on_behalf_of,
+        "automatic": one.automatic,
+        "purpose": one.purpose or None,
+        "blocked": one.blocked,
+        "fields": [
+            {"field": field, "effect": effect.value, "reasons": access.say(reasons, spoken)}
+            for field, effect, reasons in one.fields
+        ],
+        "reasons": access.say(one.reasons, spoken),
+    }
+
+
+@router.get("/consents", operation_id="my_consents", summary="My consents and how each stands")
+async def consents(request: Request) -> Response:
+    """Return the member's own consents, newest first."""
+    service = access.service_of(request)
+    member = SubjectId(access.caller_of(request).actor_id)
+    mine = await access.in_store(request, lambda: service.consenting.of_member(member, service.clock()))
+    spoken = access.language(request)
+    return access.as_json(
+        {
+            "data": [consent_body(consent, state, spoken) for consent, state in mine],
+            "next_cursor": None,
+            "has_more": False,
+        }
+    )
+
+
+@router.post("/consents/{consent_id}/withdraw", operation_id="withdraw_my_consent", summary="Withdraw")
+async def withdraw(request: Request, consent_id: str = Path(pattern=pattern(Prefix.CONSENT))) -> Response:
+    """Withdraw; one call, nothing else needed."""
+    service = access.service_of(request)
+    on = _on(request)
+    try:
+        since = await access.in_store(
+            request, lambda: service.consenting.withdraw(on, consent_id, service.clock())
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    return access.as_json({"consent_id": consent_id, "status": "withdrawn", "withdrawn_at": rfc3339(since)})
+
+
+@router.post("/hides", operation_id="hide_my_records", summary="Hide a category of mine, or show it again")
+async def hide(request: Request, form: HideForm) -> Response:
+    """Hide from one relative or from everybody; others see what they would see were there nothing."""
+    service = access.service_of(request)
+    on = _on(request)
+    try:
+        await access.in_store(
+            request,
+            lambda: service.consenting.hide(
+                on, form.category, form.viewer or "", hidden=form.hidden, now=service.clock()
+            ),
+        )
+    except UnfitConsentError:
+        raise ProblemError(
+            Problem.INVALID_REQUEST, errors=[{"pointer": "/category", "code": "unknown_category"}]
+        ) from None
+    return access.as_json({"category": form.category, "hidden": form.hidden})

@@ -1,0 +1,115 @@
+"""What goes into the gate and what comes out of it: values, never exceptions.
+
+A refusal is a value until the router turns it into a problem document: a refusal that travelled as an
+exception would take its own log entry down with the rollback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from governance.identity import Caller
+from policies.reasons import Reason
+from policies.terms import Action, ActorId, Channel, Effect, FieldName, Outcome, Purpose, RuleId, SubjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question about one subject: may this be done with these fields for this purpose?
+
+    ``acting`` is whom the decision is about: the caller, or the person the calling service acts for.
+    With ``reveal`` the allowed values are opened after the commit; without it the answer is the
+    decision alone, for services that hold the data themselves.
+    """
+
+    caller: Caller
+    acting: ActorId
+    action: Action
+    subject: SubjectId
+    fields: tuple[FieldName, ...]
+    purpose: Purpose
+    request_id: str
+    decision_id: str
+    reveal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAnswer:
+    """One field of an answer. ``value`` is set for ``show`` and ``mask`` only."""
+
+    field: FieldName
+    effect: Effect
+    reasons: tuple[Reason, ...]
+    rules: tuple[RuleId, ...]
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The decision, recorded at ``receipt`` (index in the log), and whatever it allows to be shown."""
+
+    decision_id: str
+    receipt: int
+    fields: tuple[FieldAnswer, ...]
+    duties: tuple[str, ...]
+    valid_until: int | None
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an answer has no truth value; look at its fields")
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether every field is hidden."""
+        return all(field.effect is Effect.HIDE for field in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class NotYours:
+    """There is no such subject, or the asking party may not know of it. The two look alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """The decision could not be committed to the log, so there is none and nothing was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A value that may be shown did not open; the failure is in the log, the cause is not told."""
+
+
+Reply = Answer | NotYours | Unrecorded | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAsk:
+    """Values that somebody wants to store: all of them or none."""
+
+    ask: Ask
+    values: Mapping[FieldName, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SendAsk:
+    """One message to many recipients."""
+
+    caller: Caller
+    message_id: str
+    channel: Channel
+    purpose: Purpose
+    text: str
+    recipients: tuple[SubjectId, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientAnswer:
+    """What becomes of the message for one recipient; ``permit`` is set when it is admitted."""
+
+    recipient: SubjectId
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    receipt: int
+    permit: str | None = None

@@ -1,0 +1,246 @@
+"""Consent as people and services carry it out: tick, confirm, withdraw, hide.
+
+Promises that as what somebody acts (the person, a guardian, the primary account) follows from the
+relation on record and is never claimed; that a withdrawal is one call that needs no code, no approval and
+no reason (个人信息保护法 第十五条); and that the change, the epoch and the log entry commit together: a
+read that starts after the answer sees it, on every replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from sqlalchemy import bindparam, or_, select
+
+from audit import ledger
+from audit.entry import Actor as LogActor
+from audit.entry import Entry, Kind, Verdict
+from consent import confirmation, registry
+from consent.confirmation import NotConfirmed
+from consent.events import Capacity
+from consent.listing import Consent, Terms
+from consent.outbox import CodeMessage, CodeSender
+from governance import subjects
+from governance.database import Database
+from governance.identity import Caller
+from governance.records import RelationRow
+from governance.testimony import party
+from policies.book import RuleBook
+from policies.identifiers import Prefix
+from policies.reasons import Reason
+from policies.terms import ActorId, Category, Purpose, Relation, SubjectId
+from policies.transaction import Transaction
+
+_relation = RelationRow.__table__
+_TIES: Final = select(_relation.c.relation, _relation.c.role).where(
+    _relation.c.subject_id == bindparam("subject"),
+    _relation.c.actor_id == bindparam("actor"),
+    _relation.c.starts_at <= bindparam("now"),
+    or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
+)
+
+BirthOf = Callable[[Transaction, SubjectId], date | None]
+
+
+class NoSuchConsentError(Exception):
+    """There is no such consent or member, or it is not this caller's to act on."""
+
+
+class NoGatewayError(Exception):
+    """No gateway for one-time codes is configured, so nothing that needs a code can be recorded."""
+
+
+class UnfitConsentError(Exception):
+    """The purpose or a category is not one that consent can be given for."""
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """Who acts: the caller and the member it acts for (the same for a signed-in member)."""
+
+    caller: Caller
+    member: ActorId
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """A consent that waits for its code until ``confirm_by`` (milliseconds)."""
+
+    consent_id: str
+    confirm_by: int
+    digits: int
+
+
+class Consenting:
+    """The desk in front of the consent registry."""
+
+    def __init__(
+        self, database: Database, book: RuleBook, pepper: bytes, sender: CodeSender | None, birth_of: BirthOf
+    ) -> None:
+        self._database = database
+        self._book = book
+        self._pepper = pepper
+        self._sender = sender
+        self._birth_of = birth_of
+
+    def with_sender(self, sender: CodeSender) -> Consenting:
+        """Return the same desk with another gateway for its codes."""
+        return Consenting(self._database, self._book, self._pepper, sender, self._birth_of)
+
+    def tick(self, on: On, subject: SubjectId, terms: Terms, now: int) -> Ticked:
+        """Record that the notice was shown and the box ticked, and send the one-time code."""
+        if self._sender is None:
+            raise NoGatewayError
+        purpose = self._book.purposes.get(Purpose(terms.purpose))
+        fitting = purpose is not None and purpose.consent_days > 0
+        if not fitting or any(Category(one) not in self._book.categories for one in terms.categories):
+            raise UnfitConsentError
+        assert purpose is not None
+        with self._database.transaction() as tx:
+            actor = self._actor(tx, on, subject, now)
+            subjects.change(tx, [subject])
+            consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
+            consent = self._existing(tx, consent_id)
+            code = confirmation.open_challenge(tx, consent, self._book.limits, self._pepper)
+            assert code is not None, "a consent that was just ticked has no used code"
+            self._note(tx, "consent.ticked", on, consent, now)
+            tx.commit()
+        # After the commit: a code for a consent that was rolled back must not reach anybody.
+        self._sender.send(CodeMessage(on.member, consent_id, code))
+        minutes = self._book.limits.code_minutes
+        return Ticked(consent_id, consent.ticked_at + minutes * 60_000, len(code))
+
+    def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
+        """Try the code. A wrong guess is counted whatever happens afterwards."""
+        with self._database.transaction() as tx:
+            consent = self._own(tx, on, consent_id, now)
+            subjects.change(tx, [SubjectId(consent.subject_id)])
+            answer = confirmation.answer(
+                tx, consent_id, on.member, code, limits=self._book.limits, pepper=self._pepper, now=now
+            )
+            if isinstance(answer, NotConfirmed):
+                self._note(tx, "consent.code_refused", on, consent, now, Verdict.DENY)
+                tx.commit()
+                return answer
+            confirmed = registry.confirm(tx, answer, now)
+            self._note(tx, "consent.confirmed", on, confirmed, now)
+            tx.commit()
+            return confirmed
+
+    def withdraw(self, on: On, consent_id: str, now: int) -> int:
+        """Withdraw; always accepted. Returns the instant since which the consent is withdrawn."""
+        with self._database.transaction() as tx:
+            consent = self._own(tx, on, consent_id, now)
+            subject = SubjectId(consent.subject_id)
+            subjects.change(tx, [subject])
+            actor = self._actor(tx, on, subject, now)
+            since = registry.withdraw(tx, subject, consent_id, actor, now)
+            self._note(tx, "consent.withdrawn", on, consent, now)
+            tx.commit()
+            return since
+
+    def show(self, on: On, consent_id: str, now: int) -> tuple[Consent, Reason]:
+        """Return one consent and how it stands."""
+        with self._database.reading() as tx:
+            consent = self._own(tx, on, consent_id, now)
+            return next(
+                pair for pair in self._listed(tx, SubjectId(consent.subject_id), now) if pair[0] == consent
+            )
+
+    def of_member(self, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
+        """Return the member's own consents, newest first, each with how it stands."""
+        with self._database.reading() as tx:
+            return tuple(reversed(self._listed(tx, member, now)))
+
+    def hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
+        """Hide a category of the member's own from one person or everybody, or show it again."""
+        entry = self._book.categories.get(Category(category))
+        if entry is None:
+            raise UnfitConsentError
+        subject = SubjectId(on.member)
+        with self._database.transaction() as tx:
+            subjects.change(tx, [subject])
+            actor = self._actor(tx, on, subject, now)
+            switch = registry.hide if hidden else registry.unhide
+            switch(tx, subject, category, actor, now, viewer=viewer)
+            self._log(tx, "records.hidden" if hidden else "records.unhidden", on, subject, now)
+            tx.commit()
+
+    def _listed(self, tx: Transaction, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
+        return registry.consents_of(tx, member, self._birth_of(tx, member), now, self._book)
+
+    def _existing(self, tx: Transaction, consent_id: str) -> Consent:
+        consent = registry.consent_of(tx, consent_id)
+        if consent is None:
+            raise NoSuchConsentError
+        return consent
+
+    def _own(self, tx: Transaction, on: On, consent_id: str, now: int) -> Consent:
+        """Return a consent that this member gave or may withdraw; the same error for all others."""
+        consent = self._existing(tx, consent_id)
+        if consent.actor_id != on.member:
+            self._actor(tx, on, SubjectId(consent.subject_id), now)
+        return consent
+
+    def _actor(self, tx: Transaction, on: On, subject: SubjectId, now: int) -> registry.Actor:
+        """Say as what the member acts for the subject, from the relations on record."""
+        rows = tx.rows(_TIES, {"subject": subject, "actor": on.member, "now": now})
+        ties = {relation for relation, _ in rows}
+        roles = {role for _, role in rows}
+        if Relation.SELF in ties:
+            capacity = Capacity.SELF
+        elif Relation.WARD in ties:
+            capacity = Capacity.GUARDIAN
+        elif "primary_account" in roles:
+            capacity = Capacity.PRIMARY
+        else:
+            raise NoSuchConsentError
+        evidence: Mapping[str, str] = {"request": on.request_id, "via": on.caller.actor_id}
+        if on.caller.kind is Prefix.MEMBER:
+            evidence = {"request": on.request_id, "via": "session"}
+        return registry.Actor(on.member, capacity, evidence)
+
+    def _note(
+        self,
+        tx: Transaction,
+        act: str,
+        on: On,
+        consent: Consent,
+        now: int,
+        dec: Verdict = Verdict.PERMIT,
+    ) -> None:
+        self._log(
+            tx, act, on, SubjectId(consent.subject_id), now, dec, consent.consent_id, consent.terms.purpose
+        )
+
+    def _log(
+        self,
+        tx: Transaction,
+        act: str,
+        on: On,
+        subject: SubjectId,
+        now: int,
+        dec: Verdict = Verdict.PERMIT,
+        resource: str = "",
+        purpose: str = "",
+    ) -> None:
+        names = ledger.pseudonyms(tx, {subject, on.member})
+        caller = party(on.caller.actor_id, names)
+        person = party(on.member, names)
+        entry = Entry(
+            t=now,
+            kind=Kind.CHANGE,
+            act=act,
+            dec=dec,
+            actor=LogActor(caller, on_behalf_of=None if person == caller else person),
+            subjects=(names[subject],),
+            resource=resource,
+            purpose=purpose,
+            policy=self._book.fingerprint,
+            request=on.request_id,
+        )
+        ledger.append(tx, [entry])

@@ -1,0 +1,127 @@
+"""Two engines behind one small face: SQLite in a file, PostgreSQL through psycopg 3.
+
+Promises that a transaction is durable when ``commit`` returns, that nothing of a parameter or a row
+ever travels in an exception, and that leaving a transaction without ``commit`` undoes it. Rooms write
+SQLAlchemy Core; here each statement is compiled once per engine and then runs on the bare driver,
+because compiling and result processing would cost more than the query itself on the two walks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol, cast
+
+from sqlalchemy import Insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import ClauseElement, Executable
+
+from policies.transaction import Row, Transaction
+
+
+class StoreError(Exception):
+    """The database did not do what was asked. Carries a word for the log, never a value."""
+
+
+class Conflict(StoreError):
+    """A unique key or a check refused the row."""
+
+
+class Unreachable(StoreError):
+    """No connection, a lock that did not come free in time, or a server that is not there."""
+
+
+class OpenTransaction(Transaction, Protocol):
+    """A transaction that its holder may commit, once, visibly."""
+
+    def commit(self) -> None:
+        """Make everything durable; when this returns it survives a crash."""
+        ...
+
+
+class Database(Protocol):
+    """One database of either engine."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether a transaction is short enough to run on the event loop itself."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[OpenTransaction]:
+        """Open a writing transaction; without ``commit`` it is rolled back on leaving."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Open a read-only transaction over one consistent snapshot."""
+        ...
+
+    def close(self) -> None:
+        """Give all connections back to the operating system."""
+        ...
+
+
+_POSTCOMPILE: Final = re.compile(r"__\[POSTCOMPILE_(\w+?)\](?:~~.*?~~)?")
+
+
+class _Compiled:
+    """One statement for one engine: its text, its literal parameters, its expanding lists."""
+
+    __slots__ = ("defaults", "expanding", "keep", "text", "variants")
+
+    def __init__(self, statement: ClauseElement, dialect: Dialect, keys: Sequence[str] | None) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=keys)
+        self.keep = statement
+        self.text = compiled.string
+        self.defaults = {k: v for k, v in compiled.params.items() if v is not None}
+        self.expanding = tuple(dict.fromkeys(_POSTCOMPILE.findall(self.text)))
+        self.variants: dict[tuple[int, ...], str] = {}
+
+
+class Compiler:
+    """Turns Core statements into driver calls and remembers each translation.
+
+    ``mark`` is how the driver spells a named parameter, e.g. ``":{}"`` or ``"%({})s"``.
+    """
+
+    def __init__(self, dialect: Dialect, mark: str) -> None:
+        self._dialect = dialect
+        self._mark = mark
+        self._known: dict[tuple[int, tuple[str, ...]], _Compiled] = {}
+
+    def call(self, statement: Executable, parameters: Mapping[str, object]) -> tuple[str, Mapping[str, Any]]:
+        """Return the text and the bindings of one execution."""
+        compiled = self._compiled(statement, parameters)
+        if not compiled.defaults and not compiled.expanding:
+            return compiled.text, parameters
+        bindings = {**compiled.defaults, **parameters}
+        if not compiled.expanding:
+            return compiled.text, bindings
+        lists = [cast("Sequence[object]", bindings.pop(name)) for name in compiled.expanding]
+        sizes = tuple(len(values) for values in lists)
+        text = compiled.variants.get(sizes)
+        if text is None:
+            text = compiled.variants[sizes] = self._expand(compiled, sizes)
+        for name, values in zip(compiled.expanding, lists, strict=True):
+            bindings.update((f"{name}_{i}", value) for i, value in enumerate(values))
+        return text, bindings
+
+    def _compiled(self, statement: Executable, parameters: Mapping[str, object]) -> _Compiled:
+        # An insert without explicit values takes its columns from the parameters, as in SQLAlchemy itself.
+        keys = tuple(parameters) if isinstance(statement, Insert) else ()
+        compiled = self._known.get((id(statement), keys))
+        if compiled is None:
+            element = cast("ClauseElement", statement)
+            compiled = _Compiled(element, self._dialect, list(keys) or None)
+            self._known[id(statement), keys] = compiled
+        return compiled
+
+    def _expand(self, compiled: _Compiled, sizes: tuple[int, ...]) -> str:
+        size_of = dict(zip(compiled.expanding, sizes, strict=True))
+
+        def placeholders(match: re.Match[str]) -> str:
+            name = match.group(1)
+            marks = (self._mark.format(f"{name}_{i}") for i in range(size_of[name]))
+            return ", ".join(marks) or "NULL"
+
+        return _POSTCOMPILE.sub(placeholders, compiled.text)

@@ -1,0 +1,252 @@
+"""The gate's second walk: every outbound message, and the one use of each permit.
+
+Promises, in this order and visibly: recipients are held exclusively, so that two senders cannot both
+take the last slot of a day; role, consent, cadence and the screened text are decided together by a pure
+function; the entry with the text's SHA-256 is committed; and only then is a permit signed. At delivery
+the permit is spent and consent is looked at again, so a withdrawal in between still counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from sqlalchemy import bindparam, insert, select
+
+from audit import ledger
+from governance import cadence, facts, testimony
+from governance.asking import RecipientAnswer, SendAsk, Unrecorded
+from governance.database import Database
+from governance.decision import Facts, SendDecision, decide_send
+from governance.gate import CANNOT_RECORD, Rules, known_of, names_of
+from governance.identity import Caller
+from governance.opening import Opening
+from governance.permits import Permit, PermitDesk
+from governance.records import Message, PermitUse, Review
+from governance.subjects import Hold
+from governance.vault import Vault
+from policies.identifiers import Prefix, new_id
+from policies.terms import (
+    ActorId,
+    Audience,
+    FieldName,
+    Outcome,
+    ScreeningOutcome,
+    ScreeningPurpose,
+    SubjectId,
+)
+from policies.transaction import Transaction
+from redaction.screening import Draft, Screener, Verdict
+
+_MINOR_AGE: Final = 18
+_ELDER_AGE: Final = 60
+_ADD_MESSAGE: Final = insert(Message.__table__)
+_ADD_REVIEW: Final = insert(Review.__table__)
+_use = PermitUse.__table__
+_USED: Final = select(_use.c.permit_id).where(_use.c.permit_id == bindparam("permit"))
+_USE: Final = insert(_use)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a message: its gravest screening, and each recipient's answer."""
+
+    message_id: str
+    screening: Verdict
+    recipients: tuple[RecipientAnswer, ...]
+
+
+class Dispatch:
+    """All leave to send. One per process."""
+
+    def __init__(
+        self, database: Database, rules: Rules, vault: Vault, opening: Opening, permits: PermitDesk
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._vault = vault
+        self._opening = opening
+        self._permits = permits
+
+    def send(self, ask: SendAsk, now: int) -> Sent | Unrecorded:
+        """Decide, record and then permit one message for each recipient."""
+        screened = _Screened(self._rules, ask)
+        try:
+            with self._database.transaction() as tx:
+                known = self._facts(tx, ask, now)
+                taken = cadence.taken(tx, ask.recipients, now)
+                decisions = [
+                    self._decide(ask, fact, screened.outcome(audience_of(fact)), taken.get(one, 0))
+                    for one, fact in zip(ask.recipients, known, strict=True)
+                ]
+                decided = list(zip(ask.recipients, known, decisions, strict=True))
+                if screened.purpose is ScreeningPurpose.MARKETING:
+                    admitted = [one for one, _, what in decided if what.outcome is Outcome.ADMIT]
+                    cadence.take(tx, {one: taken.get(one, 0) for one in admitted}, ask.message_id, now)
+                self._keep(tx, ask, decisions, screened.rules(), now)
+                names = names_of(tx, [*ask.recipients, ask.caller.actor_id])
+                receipts = ledger.append(
+                    tx,
+                    [
+                        testimony.of_message(
+                            ask, one, fact, what, screened.rules(), names, self._rules.book.fingerprint
+                        )
+                        for one, fact, what in decided
+                    ],
+                )
+                # A crash before the next line: no slot, no entry. After it: an entry, no permit was signed.
+                tx.commit()
+        except CANNOT_RECORD:
+            return Unrecorded()
+        answers = tuple(
+            self._answer(ask, one, what, receipt.index, now)
+            for (one, _, what), receipt in zip(decided, receipts, strict=True)
+        )
+        return Sent(ask.message_id, screened.gravest(), answers)
+
+    def _facts(self, tx: Transaction, ask: SendAsk, now: int) -> list[Facts]:
+        found = self._vault.find(tx, set(ask.recipients), (), Hold.EXCLUSIVE)
+        wanted = [
+            facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),)) for one in ask.recipients
+        ]
+        return facts.collect(tx, self._rules.book, wanted, known_of(found, self._opening), now)
+
+    def _decide(self, ask: SendAsk, fact: Facts, screened: ScreeningOutcome, taken: int) -> SendDecision:
+        left = self._rules.book.limits.promotions_per_member_per_day - taken
+        return decide_send(
+            self._rules.book, self._rules.plan, _channel(ask), ask.purpose, fact, screened, left
+        )
+
+    def _keep(
+        self,
+        tx: Transaction,
+        ask: SendAsk,
+        decisions: Sequence[SendDecision],
+        rules: Sequence[str],
+        now: int,
+    ) -> None:
+        """Keep the message by its digest; one that a person must judge waits with its text sealed."""
+        message = {
+            "id": ask.message_id,
+            "sender_id": ask.caller.actor_id,
+            "channel": ask.channel.value,
+            "purpose": ask.purpose,
+            "text_sha256": sha256(ask.text.encode()).digest(),
+            "created_at": now,
+        }
+        tx.run(_ADD_MESSAGE, message)
+        held = sum(what.outcome is Outcome.HOLD for what in decisions)
+        if not held:
+            return
+        review = new_id(Prefix.REVIEW)
+        waiting = {
+            "id": review,
+            "message_id": ask.message_id,
+            "sender_id": ask.caller.actor_id,
+            "recipients": held,
+            "rules": " ".join(rules),
+            "text": self._opening.seal_alone(tx, review, "review", ask.text, now).cell,
+            "state": "waiting",
+            "created_at": now,
+        }
+        tx.run(_ADD_REVIEW, waiting)
+
+    def _answer(
+        self, ask: SendAsk, recipient: SubjectId, what: SendDecision, receipt: int, now: int
+    ) -> RecipientAnswer:
+        permit = None
+        if what.outcome is Outcome.ADMIT:
+            permit = self._permits.sign(
+                Permit(
+                    new_id(Prefix.PERMIT),
+                    ask.message_id,
+                    ask.caller.actor_id,
+                    recipient,
+                    ask.channel,
+                    ask.purpose,
+                    sha256(ask.text.encode()).hexdigest(),
+                    now + self._rules.book.limits.permit_seconds * 1000,
+                    receipt,
+                )
+            )
+        return RecipientAnswer(recipient, what.outcome, what.reasons, receipt, permit)
+
+    def use_permit(
+        self, permit: Permit, text: str, caller: Caller, request_id: str, now: int
+    ) -> bool | Unrecorded:
+        """Spend a permit that was read and fits; False if it was used or consent is gone meanwhile."""
+        sender = Caller(ActorId(permit.sender_id), Prefix.SERVICE)
+        ask = SendAsk(
+            sender,
+            permit.message_id,
+            permit.channel,
+            permit.purpose,
+            text,
+            (permit.recipient,),
+            request_id,
+        )
+        try:
+            with self._database.transaction() as tx:
+                fact = self._facts(tx, ask, now)[0]
+                # The text was screened and the slot is held since the permit was given (hence one less
+                # taken); role and consent may have ended since.
+                what = self._decide(ask, fact, ScreeningOutcome.ALLOW, taken=-1)
+                fresh = not tx.rows(_USED, {"permit": permit.id})
+                spent = fresh and what.outcome is Outcome.ADMIT
+                if spent:
+                    tx.run(_USE, {"permit_id": permit.id, "used_at": now})
+                names = names_of(tx, [permit.recipient, caller.actor_id])
+                entry = testimony.of_delivery(
+                    permit, caller.actor_id, fact, spent=spent, names=names, request_id=request_id
+                )
+                ledger.append(tx, [entry])
+                tx.commit()
+        except CANNOT_RECORD:
+            return Unrecorded()
+        return spent
+
+
+class _Screened:
+    """The screenings of one message, one per audience, made when first asked for."""
+
+    def __init__(self, rules: Rules, ask: SendAsk) -> None:
+        terms = rules.book.purposes.get(ask.purpose)
+        # An unknown purpose is refused anyway; it is screened by the stricter set.
+        self.purpose = (terms.screening if terms is not None else None) or ScreeningPurpose.MARKETING
+        self._screener: Screener = rules.screener
+        self._ask = ask
+        self._verdicts: dict[Audience, Verdict] = {}
+
+    def outcome(self, audience: Audience) -> ScreeningOutcome:
+        """Return the outcome for one audience."""
+        verdict = self._verdicts.get(audience)
+        if verdict is None:
+            draft = Draft(self._ask.text, self._ask.channel, self.purpose, audience)
+            verdict = self._verdicts[audience] = self._screener.screen(draft)
+        return verdict.outcome
+
+    def gravest(self) -> Verdict:
+        """Return the gravest verdict among the audiences that were met."""
+        order = list(ScreeningOutcome)
+        return max(self._verdicts.values(), key=lambda verdict: order.index(verdict.outcome))
+
+    def rules(self) -> tuple[str, ...]:
+        """Return the ids of all rules that found something, for any audience."""
+        found = (finding.rule for verdict in self._verdicts.values() for finding in verdict.findings)
+        return tuple(dict.fromkeys(found))
+
+
+def audience_of(fact: Facts) -> Audience:
+    """Return the audience that a recipient belongs to, by age; unknown ages are plain members."""
+    age = fact.age
+    if age is None:
+        return Audience.MEMBER
+    if age < _MINOR_AGE:
+        return Audience.MINOR
+    return Audience.ELDER if age >= _ELDER_AGE else Audience.ADULT
+
+
+def _channel(ask: SendAsk) -> FieldName:
+    return FieldName(f"channel.{ask.channel}")

@@ -1,0 +1,198 @@
+"""The gate's first walk: every read of household and member data, and every collection of it.
+
+Promises, in this order and visibly: facts are read under the subjects' locks, a pure function decides,
+the entry that says so is committed to the log, and only then is a sealed value opened. If the commit
+fails there is no decision and nothing was opened. A batch that the database aborts is asked again one
+by one, so that one bad ask never takes its neighbours down.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from audit import ledger
+from audit.entry import PSEUDONYM_BYTES, EntryRefusedError
+from audit.ledger import LogError
+from governance import facts, subjects, testimony
+from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
+from governance.database import Database, StoreError
+from governance.decision import Facts, FieldDecision, decide_fields
+from governance.opening import DoesNotOpenError, Opening
+from governance.subjects import Hold
+from governance.vault import Found, Vault
+from policies.book import RuleBook
+from policies.plan import Plan
+from policies.terms import Action, Effect, FieldName, SubjectId
+from policies.transaction import Transaction
+from redaction.lookup import BlindIndex
+from redaction.masking import mask
+from redaction.screening import Screener
+
+CANNOT_RECORD: Final = (StoreError, LogError, EntryRefusedError)
+"""What can keep a decision out of the log; there is no decision then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The one version of the rules that a batch is decided by, from its first line to its last."""
+
+    book: RuleBook
+    plan: Plan
+    screener: Screener
+
+
+class Gate:
+    """All access to sealed values. One per process."""
+
+    def __init__(
+        self, database: Database, rules: Rules, vault: Vault, opening: Opening, index: BlindIndex
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._vault = vault
+        self._opening = opening
+        self._index = index
+
+    def read(self, asks: Sequence[Ask], now: int) -> list[Reply]:
+        """Decide, record and then answer each ask, in order. A single ask is a batch of one."""
+        try:
+            with self._database.transaction() as tx:
+                found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.SHARED)
+                known = facts.collect(
+                    tx, self._rules.book, _wanted(asks), known_of(found, self._opening), now
+                )
+                decisions = [self._decide(ask, fact) for ask, fact in zip(asks, known, strict=True)]
+                names = names_of(tx, _people(asks))
+                receipts = ledger.append(
+                    tx,
+                    [
+                        testimony.of_fields(ask, fact, decision, names, self._rules.book.fingerprint)
+                        for ask, fact, decision in zip(asks, known, decisions, strict=True)
+                    ],
+                )
+                # A crash before the next line: no entry, nothing shown. After it: an entry, nothing shown.
+                tx.commit()
+        except CANNOT_RECORD:
+            if len(asks) == 1:
+                return [Unrecorded()]
+            return [reply for ask in asks for reply in self.read([ask], now)]
+        return [
+            self._reveal(ask, fact, decision, found, receipt.index)
+            for ask, fact, decision, receipt in zip(asks, known, decisions, receipts, strict=True)
+        ]
+
+    def _decide(self, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
+        if not ask.reveal:
+            fact = replace(fact, present=None)  # whoever holds the data knows which fields are filled
+        return decide_fields(self._rules.book, self._rules.plan, ask.action, ask.fields, ask.purpose, fact)
+
+    def _reveal(
+        self, ask: Ask, fact: Facts, decisions: Sequence[FieldDecision], found: Found, receipt: int
+    ) -> Reply:
+        """Open what the committed decision allows, and nothing else."""
+        if not fact.known:
+            return NotYours()
+        try:
+            fields = tuple(
+                FieldAnswer(one.field, one.effect, one.reasons, one.rules, self._value(ask, one, found))
+                for one in decisions
+            )
+        except DoesNotOpenError:
+            return self._broken(ask, fact.now)
+        untils = [one.valid_until for one in decisions if one.valid_until is not None]
+        duties = tuple(dict.fromkeys(duty for one in decisions for duty in one.duties))
+        return Answer(ask.decision_id, receipt, fields, duties, min(untils, default=None))
+
+    def _value(self, ask: Ask, decision: FieldDecision, found: Found) -> str | None:
+        if not ask.reveal or decision.effect not in (Effect.SHOW, Effect.MASK):
+            return None
+        text = self._opening.value(found, ask.subject, decision.field)
+        return text if decision.effect is Effect.SHOW else self.mask(decision.field, text)
+
+    def mask(self, field: FieldName, text: str) -> str:
+        """Return a field's masked form."""
+        form = self._rules.book.fields[field].mask
+        return mask(None if form == "opaque" else form, text)
+
+    def _broken(self, ask: Ask, now: int) -> Reply:
+        try:
+            with self._database.transaction() as tx:
+                names = names_of(tx, _people([ask]))
+                ledger.append(tx, [testimony.of_failure(ask, names, now)])
+                tx.commit()
+        except CANNOT_RECORD:
+            return Unrecorded()
+        return Broken()
+
+    def write(self, request: WriteAsk, now: int) -> Reply:
+        """Store all values or none; what is stored was decided, sealed and recorded in one transaction."""
+        ask = request.ask
+        book = self._rules.book
+        try:
+            with self._database.transaction() as tx:
+                found = self._vault.find(tx, {ask.subject}, ask.fields, Hold.EXCLUSIVE)
+                known = facts.collect(tx, book, _wanted([ask]), known_of(found, self._opening), now)[0]
+                decisions = decide_fields(
+                    book, self._rules.plan, Action.WRITE, ask.fields, ask.purpose, known
+                )
+                granted = known.known and all(one.effect is Effect.SHOW for one in decisions)
+                cells = self._store(tx, request, found, now) if granted else {}
+                names = names_of(tx, _people([ask]))
+                entry = testimony.of_fields(ask, known, decisions, names, book.fingerprint, cells)
+                receipt = ledger.append(tx, [entry])[0]
+                tx.commit()  # values and entry together: both or neither
+        except CANNOT_RECORD:
+            return Unrecorded()
+        if not known.known:
+            return NotYours()
+        fields = tuple(FieldAnswer(one.field, one.effect, one.reasons, one.rules) for one in decisions)
+        return Answer(ask.decision_id, receipt.index, fields, (), None)
+
+    def _store(self, tx: Transaction, request: WriteAsk, found: Found, now: int) -> Mapping[FieldName, bytes]:
+        subject = request.ask.subject
+        cells = self._opening.seal(tx, found, subject, request.values, now)
+        mobile = request.values.get(FieldName("mobile"))
+        if mobile is not None:
+            self._vault.put_token(tx, "mobile", self._index.mobile(mobile), subject)
+        self._vault.put(tx, subject, cells, now)
+        subjects.change(tx, [subject])
+        return {field: one.sealed.cell for field, one in cells.items()}
+
+
+def known_of(found: Found, opening: Opening) -> facts.Known:
+    """Return what was found of the subjects in the form the facts are collected from."""
+
+    def present(subject: SubjectId) -> frozenset[FieldName]:
+        return frozenset(field for owner, field in found.cells if owner == subject)
+
+    return facts.Known(
+        {one: row.kind for one, row in found.subjects.items() if row.active},
+        present,
+        lambda subject: opening.birth(found, subject),
+    )
+
+
+def names_of(tx: Transaction, people: Collection[str]) -> Mapping[str, bytes]:
+    """Return each one's name in the log; who does not exist gets a throwaway name.
+
+    Without it, an ask about nobody would write fewer rows than an ask about somebody, and the difference
+    could be measured from outside.
+    """
+    names = ledger.names_of(tx, sorted(people))
+    return {one: names.get(one) or os.urandom(PSEUDONYM_BYTES) for one in people}
+
+
+def _fields_of(asks: Iterable[Ask]) -> set[FieldName]:
+    return {field for ask in asks if ask.reveal for field in ask.fields}
+
+
+def _wanted(asks: Iterable[Ask]) -> list[facts.Wanted]:
+    return [facts.Wanted(ask.subject, ask.acting, ask.purpose, ask.fields) for ask in asks]
+
+
+def _people(asks: Iterable[Ask]) -> set[str]:
+    """Return everybody whom an entry of this batch may name by pseudonym."""
+    return {one for ask in asks for one in (ask.subject, ask.acting, ask.caller.actor_id)}

@@ -1,0 +1,105 @@
+"""The one place where plaintext exists: opens sealed cells, seals new ones, knows each value's place.
+
+Promises that a birth date opened as a fact for a decision is never released by that path, and that what
+a place is follows from the rule book and the locked subject row, never from a caller. Which modules may
+come near keys and sealing is a list in ``pyproject.toml``; this is the only one that opens values.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+from governance.vault import AGE_FACTS, Found, SealedCell, Vault
+from policies.book import RuleBook
+from policies.identifiers import Prefix, new_id
+from policies.terms import FieldName, KeyClass, SubjectId
+from policies.transaction import Transaction
+from redaction.sealing import Place, Sealed, SealError, Sealer, WrappedKey
+
+_KEPT_BIRTHS: Final = 4096
+
+DoesNotOpenError = SealError
+"""What opening raises; one error for every cause."""
+
+
+class Opening:
+    """Sealing and opening by place, for one rule book."""
+
+    def __init__(self, sealer: Sealer, vault: Vault, book: RuleBook) -> None:
+        self._sealer = sealer
+        self._vault = vault
+        self._book = book
+        # Birth dates by ciphertext: a rewritten cell is another key, an erased one is never looked up.
+        self._births: OrderedDict[bytes, date] = OrderedDict()
+
+    def value(self, found: Found, subject: SubjectId, field: FieldName) -> str:
+        """Open one value. Only after the decision that allows it has been committed."""
+        cell = found.cells[subject, field]
+        return self._sealer.open(cell.key, self._place(found, subject, field), cell.sealed)
+
+    def birth(self, found: Found, subject: SubjectId) -> date | None:
+        """Open the birth date as a fact for a decision; None if there is none on record."""
+        cell = found.cells.get((subject, AGE_FACTS))
+        if cell is None:
+            return None
+        known = self._births.get(cell.sealed.cell)
+        if known is None:
+            known = date.fromisoformat(self.value(found, subject, AGE_FACTS))
+            self._births[cell.sealed.cell] = known
+            if len(self._births) > _KEPT_BIRTHS:
+                self._births.popitem(last=False)
+        return known
+
+    def birth_of(self, tx: Transaction, member: SubjectId) -> date | None:
+        """Return a member's birth date as a fact, for decisions outside the two walks."""
+        return self.birth(self._vault.peek(tx, member), member)
+
+    def seal(
+        self, tx: Transaction, found: Found, subject: SubjectId, values: Mapping[FieldName, str], now: int
+    ) -> dict[FieldName, SealedCell]:
+        """Seal values at their places; a birth date is sealed a second time, as a fact for decisions."""
+        keys = self._vault.keys_of(tx, subject)
+        texts = dict(values)
+        if "birth_date" in values:
+            texts[AGE_FACTS] = values[FieldName("birth_date")]
+        cells = {}
+        for field, text in texts.items():
+            place = self._place(found, subject, field)
+            key = keys.get(place.key_class)
+            if key is None:
+                key = keys[place.key_class] = self._fresh_key(tx, subject, place.key_class, now)
+            cells[field] = SealedCell(self._sealer.seal(key, place, text), key)
+        return cells
+
+    def enter_birth(self, tx: Transaction, member: SubjectId, birth: date, now: int) -> None:
+        """Seal and store a new member's birth date: until it is known, the member counts as a child."""
+        found = self._vault.peek(tx, member)
+        values = {FieldName("birth_date"): birth.isoformat()}
+        self._vault.put(tx, member, self.seal(tx, found, member, values, now), now)
+
+    def seal_alone(self, tx: Transaction, owner_id: str, entity: str, text: str, now: int) -> Sealed:
+        """Seal a text that belongs to no member, with a key of its own (a review's message text)."""
+        key = self._fresh_key(tx, owner_id, KeyClass.MESSAGE, now)
+        return self._sealer.seal(key, Place(owner_id, entity, owner_id, "text", KeyClass.MESSAGE), text)
+
+    def open_alone(self, tx: Transaction, owner_id: str, entity: str, sealed: Sealed) -> str:
+        """Open what ``seal_alone`` sealed."""
+        key = self._vault.keys_of(tx, owner_id).get(KeyClass.MESSAGE)
+        if key is None:
+            raise DoesNotOpenError
+        return self._sealer.open(key, Place(owner_id, entity, owner_id, "text", KeyClass.MESSAGE), sealed)
+
+    def _fresh_key(self, tx: Transaction, owner_id: str, key_class: KeyClass, now: int) -> WrappedKey:
+        key = self._sealer.new_key(new_id(Prefix.KEY), owner_id, key_class)
+        self._vault.add_key(tx, key, now)
+        return key
+
+    def _place(self, found: Found, subject: SubjectId, field: FieldName) -> Place:
+        key_class: KeyClass | None = KeyClass.AGE
+        if field != AGE_FACTS:
+            key_class = self._book.fields[field].key_class
+        assert key_class is not None, "channels hold no values and are never opened"
+        return Place(subject, found.subjects[subject].kind, subject, field, key_class)

@@ -1,0 +1,124 @@
+"""PostgreSQL through psycopg 3 and its connection pool.
+
+READ COMMITTED on the primary: correctness comes from locking each subject's row before its facts are
+read (``governance.facts``), not from the isolation level. A statement that hangs is cut off, because
+a gate that waits for ever is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, LiteralString, cast
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.sql import Executable
+
+from governance.database import Compiler, Conflict, OpenTransaction, StoreError, Unreachable
+from policies.transaction import Row, Transaction
+
+_NOTHING: Final[Mapping[str, object]] = {}
+_OPTIONS: Final = (
+    "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+)
+
+
+def _named(error: psycopg.Error) -> StoreError:
+    # A server's message may quote the row ("Key (mobile)=(…) already exists"): pass on the SQLSTATE alone.
+    word = error.sqlstate or type(error).__name__
+    if isinstance(error, psycopg.IntegrityError):
+        return Conflict(word)
+    if isinstance(error, psycopg.OperationalError):
+        return Unreachable(word)
+    return StoreError(word)
+
+
+class _PostgresTransaction:
+    """A transaction on one pooled connection."""
+
+    __slots__ = ("_compiler", "_connection", "committed")
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], compiler: Compiler) -> None:
+        self._connection = connection
+        self._compiler = compiler
+        self.committed = False
+
+    def rows(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> Sequence[Row]:
+        text, bindings = self._compiler.call(statement, parameters or _NOTHING)
+        try:
+            return self._connection.execute(cast("LiteralString", text), bindings).fetchall()
+        except psycopg.Error as error:
+            raise _named(error) from None
+
+    def run(
+        self, statement: Executable, parameters: Mapping[str, object] | Sequence[Mapping[str, object]]
+    ) -> int:
+        try:
+            if isinstance(parameters, Mapping):
+                text, bindings = self._compiler.call(statement, parameters)
+                return self._connection.execute(cast("LiteralString", text), bindings).rowcount
+            if not parameters:
+                return 0
+            calls = [self._compiler.call(statement, one) for one in parameters]
+            with self._connection.cursor() as cursor:
+                cursor.executemany(cast("LiteralString", calls[0][0]), [bindings for _, bindings in calls])
+                return cursor.rowcount
+        except psycopg.Error as error:
+            raise _named(error) from None
+
+    def commit(self) -> None:
+        try:
+            self._connection.commit()
+        except psycopg.Error as error:
+            raise _named(error) from None
+        self.committed = True
+
+
+class PostgresDatabase:
+    """One PostgreSQL primary behind a pool."""
+
+    inline = False
+
+    def __init__(self, url: str, connections: int = 8) -> None:
+        self._compiler = Compiler(PGDialect_psycopg(), "%({})s")
+        self._pool = ConnectionPool(
+            url.replace("postgresql+psycopg://", "postgresql://", 1),
+            min_size=1,
+            max_size=connections,
+            timeout=5.0,
+            kwargs={"options": _OPTIONS},
+            open=True,
+            name="governance",
+        )
+
+    @contextmanager
+    def _begun(self) -> Iterator[_PostgresTransaction]:
+        try:
+            connection = self._pool.getconn()
+        except (PoolTimeout, psycopg.Error):
+            raise Unreachable("no_connection") from None
+        try:
+            yield _PostgresTransaction(connection, self._compiler)
+        finally:
+            with suppress(psycopg.Error):
+                connection.rollback()
+            self._pool.putconn(connection)  # a broken connection is dropped there
+
+    @contextmanager
+    def transaction(self) -> Iterator[OpenTransaction]:
+        """Open a writing transaction."""
+        with self._begun() as transaction:
+            yield transaction
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Open a read-only transaction over one snapshot."""
+        with self._begun() as transaction:
+            transaction._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # noqa: SLF001
+            yield transaction
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()

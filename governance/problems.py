@@ -1,0 +1,207 @@
+"""One table of everything that can go wrong at the door (RFC 9457).
+
+Promises a stable ``code``, a status and a sentence in Chinese and English for each problem, and that
+no problem document repeats anything from the request. A cause that is not in the table is a 500
+without detail. Why *data* was withheld is another list, ``policies.reasons``; a refused read carries
+both: this module's ``withheld`` and the reasons of each field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+
+class Problem(Enum):
+    """A problem code with its HTTP status and its sentences."""
+
+    status: int
+    zh: str
+    en: str
+
+    def __new__(cls, code: str, status: int, zh: str, en: str) -> Problem:
+        """Make the code the value and keep status and sentences beside it."""
+        problem = object.__new__(cls)
+        problem._value_ = code
+        problem.status = status
+        problem.zh = zh
+        problem.en = en
+        return problem
+
+    EMPTY_BODY = ("empty_body", 400, "请求没有正文。", "The request has no body.")
+    MALFORMED_JSON = ("malformed_json", 400, "正文不是有效的 JSON。", "The body is not valid JSON.")
+    NOT_UTF8 = (
+        "not_utf8",
+        400,
+        "正文必须是不带 BOM 的 UTF-8。",
+        "The body must be UTF-8 without a byte order mark.",
+    )
+    DUPLICATE_KEY = (
+        "duplicate_key",
+        400,
+        "JSON 对象中有重复的键，含义不明确。",
+        "A JSON object repeats a key, so its meaning is unclear.",
+    )
+    NUMBER_OUT_OF_RANGE = (
+        "number_out_of_range",
+        400,
+        "数字超出范围，或不是有限数。",
+        "A number is out of range or not finite.",
+    )
+    UNSTORABLE_TEXT = (
+        "unstorable_text",
+        400,
+        "文本含有无法存储的字符（NUL 或孤立代理项）。",
+        "A text holds a character that cannot be stored (NUL or a lone surrogate).",
+    )
+    TOO_DEEP = ("too_deep", 400, "JSON 嵌套过深。", "The JSON is nested too deeply.")
+    BAD_REQUEST_LINE = (
+        "bad_request_line",
+        400,
+        "请求头或地址不合规范。",
+        "The request line or a header is not well-formed.",
+    )
+    UNAUTHENTICATED = (
+        "unauthenticated",
+        401,
+        "需要有效的凭据。",
+        "A valid credential is needed.",
+    )
+    OUT_OF_SCOPE = (
+        "out_of_scope",
+        403,
+        "这个凭据没有此操作的权限范围。",
+        "This credential does not have the scope for this operation.",
+    )
+    WITHHELD = (
+        "withheld",
+        403,
+        "没有任何字段可以提供；每个字段的原因见 fields。",
+        "No field may be shown; see fields for the reason of each.",
+    )
+    FOREIGN_FORM = (
+        "foreign_form",
+        403,
+        "这个表单不是从本页面提交的。",
+        "This form was not sent from this page.",
+    )
+    NOT_FOUND = (
+        "not_found",
+        404,
+        "没有找到，或者不属于您。",
+        "There is no such thing, or it is not yours.",
+    )
+    METHOD_NOT_ALLOWED = (
+        "method_not_allowed",
+        405,
+        "这个地址不支持该方法。",
+        "This address does not support the method.",
+    )
+    CONFLICT = (
+        "conflict",
+        409,
+        "当前状态不允许这个操作。",
+        "The present state does not allow this operation.",
+    )
+    CODE_REFUSED = (
+        "code_refused",
+        410,
+        "验证码不正确、已使用或已过期。",
+        "The code is wrong, used or expired.",
+    )
+    BODY_TOO_LARGE = ("body_too_large", 413, "正文过大。", "The body is too large.")
+    UNSUPPORTED_MEDIA_TYPE = (
+        "unsupported_media_type",
+        415,
+        "只接受 application/json（UTF-8，未压缩）。",
+        "Only application/json in UTF-8, not compressed, is accepted.",
+    )
+    INVALID_REQUEST = (
+        "invalid_request",
+        422,
+        "请求不符合接口约定；每处问题见 errors。",
+        "The request does not have the agreed form; see errors for each fault.",
+    )
+    KEY_REUSED = (
+        "key_reused",
+        422,
+        "这个幂等键已用于不同的请求。",
+        "This idempotency key was used for a different request.",
+    )
+    TOO_OFTEN = ("too_often", 429, "请求过于频繁，请稍后再试。", "Too many requests; try later.")
+    HEADERS_TOO_LARGE = ("headers_too_large", 431, "请求头过大。", "The request headers are too large.")
+    INTERNAL = (
+        "internal",
+        500,
+        "服务内部出错，已记录；没有提供任何数据。",
+        "Something went wrong inside and was recorded; no data was released.",
+    )
+    NO_GATEWAY = (
+        "no_gateway",
+        503,
+        "没有配置验证码发送网关，因此没有记录同意。",
+        "No gateway for one-time codes is configured, so no consent was recorded.",
+    )
+    CANNOT_RECORD = (
+        "cannot_record",
+        503,
+        "暂时无法写入审计日志，因此没有提供任何数据。请稍后重试。",
+        "The audit log cannot be written now, so no data was released. Try again later.",
+    )
+
+    def sentence(self, language: str) -> str:
+        """Return the sentence in ``"zh"`` or ``"en"``."""
+        return self.en if language == "en" else self.zh
+
+
+class ProblemError(Exception):
+    """Carries a problem from where it is noticed at the door to where it becomes a document.
+
+    ``errors`` are ``{"pointer", "code"}`` only: where and what, never the value. ``extra`` are further
+    members of the document, e.g. the fields of a refused read.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+        self.errors = errors
+        self.extra = extra or {}
+
+
+def language_of(accept_language: str) -> str:
+    """Return ``"zh"`` or ``"en"``: the one the header prefers, Chinese where it says nothing."""
+    best, language = 0.0, "zh"
+    for part in accept_language[:256].split(","):
+        tag, _, quality = part.strip().partition(";")
+        primary = tag.strip().lower().partition("-")[0]
+        try:
+            weight = float(quality.strip().removeprefix("q=")) if quality else 1.0
+        except ValueError:
+            continue
+        if primary in ("zh", "en") and 0.0 < weight <= 1.0 and weight > best:
+            best, language = weight, primary
+    return language
+
+
+def document(error: ProblemError, *, language: str, request_id: str) -> bytes:
+    """Return the problem document, ready to send as ``application/problem+json``."""
+    problem = error.problem
+    body: dict[str, object] = {
+        "type": f"/problems/{problem.value}",
+        "title": problem.value.replace("_", " "),
+        "status": problem.status,
+        "detail": problem.sentence(language),
+        "instance": request_id,
+        "code": problem.value,
+    }
+    if error.errors:
+        body["errors"] = list(error.errors)
+    body.update(error.extra)
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

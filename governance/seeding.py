@@ -1,0 +1,192 @@
+"""Brings the world of ``governance.world`` to life through the real doors: nothing is planted by hand.
+
+Values go in through the gate's collection, consents through tick, code and confirmation. Seeding is done
+once; a home that holds the world already is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from consent.listing import Terms
+from consent.outbox import CodeMessage, CodeSender
+from governance import identity, world
+from governance.asking import Answer, Ask, WriteAsk
+from governance.consenting import On
+from governance.identity import Caller, Scope
+from governance.wiring import Service
+from governance.world import Home, Office, Person
+from policies.identifiers import Prefix, new_id
+from policies.terms import (
+    Action,
+    ActorId,
+    Effect,
+    FieldName,
+    HouseholdId,
+    MemberId,
+    Purpose,
+    Role,
+    SubjectId,
+)
+
+_NOTICES: Final = {
+    "service.health": "我们为您提供健康服务，需要处理您的健康记录。您可以随时撤回，撤回不影响其他服务。",
+    "family.care": "您同意家人查看您的健康记录，以便照护。您可以随时停止。",
+    "marketing.direct": "您同意我们用短信向您发送推广信息，每天不超过五条，可随时退订。",
+}
+_SMS: Final = "outreach.sms"
+_BIRTH: Final = FieldName("birth_date")
+_CONSENTS: Final = (
+    (world.GRANDMOTHER, "service.health", ("health.record",)),
+    (world.ZHANG_LI, "service.health", ("health.record",)),
+    (world.GRANDMOTHER, "family.care", ("health.record",)),
+    (world.ZHANG_LI, "marketing.direct", (_SMS,)),
+    (world.LI_QIANG, "marketing.direct", (_SMS,)),
+)
+
+
+class SeedError(Exception):
+    """The world could not be brought to life; a rule book that is not the packaged one is the usual cause."""
+
+
+@dataclass
+class _Catching:
+    """Lets the seeding read the codes it is sent, and passes them on to the real sender."""
+
+    inner: CodeSender
+    last: str = ""
+
+    def send(self, message: CodeMessage) -> None:
+        """Keep the code of the consent that is being seeded."""
+        self.last = message.code
+        self.inner.send(message)
+
+
+def notice(purpose: str) -> str:
+    """Return the reference of the demo's notice for a purpose: id, version and digest of its text."""
+    text = _NOTICES[purpose]
+    return f"{purpose}@1#{sha256(text.encode()).hexdigest()}"
+
+
+def seed(service: Service) -> Mapping[str, str]:
+    """Bring the world to life and return the services' fresh API keys by service id."""
+    now = service.clock()
+    keys: dict[str, str] = {}
+    with service.database.transaction() as tx:
+        for office in (*world.SERVICES, *world.STAFF):
+            service.lifecycle.add_actor(tx, ActorId(office.id), office.label, office.roles, now)
+        for office in world.SERVICES:
+            scopes = frozenset(map(Scope, office.scopes))
+            keys[office.id] = identity.issue_key(tx, ActorId(office.id), scopes, now)
+        for home in world.HOMES:
+            service.lifecycle.add_household(tx, HouseholdId(home.id), now)
+            for person in home.members:
+                birth = date.fromisoformat(person.values[_BIRTH])
+                service.lifecycle.add_member(
+                    tx, MemberId(person.id), HouseholdId(home.id), person.roles, birth, now
+                )
+        for ward, guardian in world.GUARDIANS:
+            service.lifecycle.link_guardian(
+                tx, MemberId(ward.id), MemberId(guardian.id), "户口簿核验", now
+            )
+        for subject, staff, role in world.ASSIGNMENTS:
+            service.lifecycle.assign(tx, SubjectId(subject.id), ActorId(staff.id), Role(role), now)
+        tx.commit()
+    for home in world.HOMES:
+        _write(service, home.members[0], home)
+        for person in home.members:
+            _write(service, _writer(person), person)
+    for person, purpose, categories in _CONSENTS:
+        give_consent(service, person, purpose, categories)
+    return keys
+
+
+def _writer(person: Person) -> Person:
+    """Return who may enter a person's values: the person, or a child's guardian."""
+    return next((guardian for ward, guardian in world.GUARDIANS if ward is person), person)
+
+
+def _write(service: Service, writer: Person, about: Person | Home) -> None:
+    values = {field: value for field, value in about.values.items() if field != _BIRTH}
+    ask = Ask(
+        Caller(ActorId(writer.id), Prefix.MEMBER),
+        ActorId(writer.id),
+        Action.WRITE,
+        SubjectId(about.id),
+        tuple(values),
+        Purpose("account.manage"),
+        new_id(Prefix.REQUEST),
+        new_id(Prefix.DECISION),
+        reveal=False,
+    )
+    reply = service.gate.write(WriteAsk(ask, values), service.clock())
+    stored = isinstance(reply, Answer) and all(one.effect is Effect.SHOW for one in reply.fields)
+    if not stored:
+        raise SeedError(f"the rules do not let {writer.key} enter the values of {about.key}")
+
+
+def give_consent(
+    service: Service, person: Person, purpose: str, categories: tuple[str, ...]
+) -> str:
+    """Tick and confirm a consent as the person would, and return its id."""
+    assert service.sender is not None
+    catching = _Catching(service.sender)
+    consenting = service.consenting.with_sender(catching)
+    on = On(
+        Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST)
+    )
+    terms = Terms(purpose, frozenset(categories), "", notice(purpose))
+    ticked = consenting.tick(on, SubjectId(person.id), terms, service.clock())
+    consenting.confirm(on, ticked.consent_id, catching.last, service.clock())
+    return ticked.consent_id
+
+
+def credentials_file(home: Path) -> Path:
+    """Return where a demo home keeps its services' keys, readable by its owner only."""
+    return home / "demo-keys.json"
+
+
+def seed_once(service: Service) -> Mapping[str, str]:
+    """Seed the home if it is empty; return the services' keys either way."""
+    path = credentials_file(service.settings.home)
+    if path.exists():
+        kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+    keys = dict(seed(service))
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(keys, file, indent=1)
+    return keys
+
+
+def as_document(keys: Mapping[str, str]) -> dict[str, object]:
+    """Return the seeded world as ``governance demo world`` prints it."""
+    return {
+        "households": [
+            {"id": home.id, "key": home.key, "values": dict(home.values)} for home in world.HOMES
+        ],
+        "members": [
+            {
+                "id": person.id,
+                "key": person.key,
+                "household": home.id,
+                "roles": list(person.roles),
+                "values": dict(person.values),
+            }
+            for home in world.HOMES
+            for person in home.members
+        ],
+        "staff": [_office(office) for office in world.STAFF],
+        "services": [{**_office(office), "api_key": keys.get(office.id)} for office in world.SERVICES],
+    }
+
+
+def _office(office: Office) -> dict[str, object]:
+    return {"id": office.id, "key": office.key, "label": office.label, "roles": list(office.roles)}
+

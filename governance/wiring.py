@@ -1,0 +1,160 @@
+"""Puts the rooms together. The only place that knows which database, keys and rules are in use.
+
+Start refuses, with everything that is wrong at once: a key ring others can read, rules with a fault, two
+Casbin distributions over one another, a schema of another version, a log that was rolled back or forked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import make_url
+
+from audit import ledger
+from consent.outbox import CodeSender, DevelopmentOutbox
+from governance.consenting import Consenting
+from governance.database import Database, StoreError
+from governance.dispatch import Dispatch
+from governance.gate import Gate, Rules
+from governance.lifecycle import Lifecycle
+from governance.opening import Opening
+from governance.permits import PermitDesk
+from governance.postgres import PostgresDatabase
+from governance.schema import SchemaError, migrate
+from governance.settings import Profile, Settings
+from governance.sqlite import SqliteDatabase
+from governance.vault import Vault
+from policies.book import load_book
+from policies.plan import compile_plan
+from policies.roles import refuse_twin_distributions
+from redaction.finding import Finder
+from redaction.keys import KeyRing
+from redaction.lookup import BlindIndex
+from redaction.screening import Screener
+from redaction.sealing import Sealer
+
+ROOMS: Final = ("policies", "consent", "audit", "redaction", "governance")
+
+
+class StartError(Exception):
+    """The service must not start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything a process needs to serve, wired once at the start."""
+
+    settings: Settings
+    database: Database
+    ring: KeyRing
+    rules: Rules
+    finder: Finder
+    gate: Gate
+    dispatch: Dispatch
+    consenting: Consenting
+    lifecycle: Lifecycle
+    permits: PermitDesk
+    sender: CodeSender | None
+    clock: Callable[[], int]
+
+    def close(self) -> None:
+        """Give the database back."""
+        self.database.close()
+
+
+def wall_clock() -> int:
+    """Return milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def open_database(url: str) -> Database:
+    """Open the database a URL names: ``sqlite:///path`` or ``postgresql+psycopg://…``."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return SqliteDatabase(Path(parsed.database))
+    if parsed.drivername == "postgresql+psycopg":
+        return PostgresDatabase(url)
+    raise StartError("GOVERNANCE_DATABASE_URL is sqlite:///FILE or postgresql+psycopg://…")
+
+
+def refuse_scattered_rooms() -> None:
+    """Refuse to start when another distribution's ``audit/`` (say) shadows one of the five packages."""
+    homes = {Path(sys.modules[room].__file__ or "").parent.parent for room in ROOMS if room in sys.modules}
+    if len(homes) > 1:
+        raise StartError(
+            "the five packages do not lie side by side; another package of that name shadows one"
+        )
+
+
+def load_rules(folder: Path) -> tuple[Rules, Finder]:
+    """Load, check and compile the rules of a folder."""
+    refuse_twin_distributions()
+    book = load_book(folder)
+    finder = Finder()
+    return Rules(book, compile_plan(book), Screener(book.lexicon, finder)), finder
+
+
+def initialise(settings: Settings) -> None:
+    """Make the home, the key ring, the schema and the log. Each is made once; serving makes none."""
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chmod(settings.home, 0o700)  # noqa: PTH101 - the mode of an existing home counts as well
+    if not settings.key_ring.exists():
+        KeyRing.create(settings.key_ring, settings.tenant)
+    migrate(settings.database_url)
+    database = open_database(settings.database_url)
+    try:
+        with database.transaction() as tx:
+            if not ledger.exists(tx):
+                ledger.create(tx, f"{settings.tenant}.governance/audit/main")
+                tx.commit()
+    finally:
+        database.close()
+
+
+def assemble(
+    settings: Settings,
+    *,
+    clock: Callable[[], int] = wall_clock,
+    sender: CodeSender | None = None,
+    database: Database | None = None,
+) -> Service:
+    """Wire a service, or refuse to start."""
+    refuse_scattered_rooms()
+    ring = KeyRing.load(settings.key_ring)
+    rules, finder = load_rules(settings.rules)
+    database = database or open_database(settings.database_url)
+    try:
+        with database.reading() as tx:
+            if not ledger.exists(tx):
+                raise StartError("there is no log in this database; run: governance init")
+    except StoreError:
+        database.close()
+        raise StartError("the database has no schema of this version; run: governance init") from None
+    permits = PermitDesk(ring.permit_key)
+    vault = Vault()
+    opening = Opening(Sealer(ring), vault, rules.book)
+    if sender is None and settings.profile is Profile.DEV:
+        sender = DevelopmentOutbox()
+    return Service(
+        settings=settings,
+        database=database,
+        ring=ring,
+        rules=rules,
+        finder=finder,
+        gate=Gate(database, rules, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
+        dispatch=Dispatch(database, rules, vault, opening, permits),
+        consenting=Consenting(database, rules.book, ring.pepper, sender, opening.birth_of),
+        lifecycle=Lifecycle(opening, rules.book.fingerprint),
+        permits=permits,
+        sender=sender,
+        clock=clock,
+    )
+
+
+__all__ = ["SchemaError", "Service", "StartError", "assemble", "initialise", "load_rules", "open_database"]

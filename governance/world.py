@@ -1,0 +1,176 @@
+"""The world of demo and tests: household 张家, the people around it, and the services that ask.
+
+Everybody here is invented. Mobile numbers use prefixes that were never issued, identity numbers a region
+code that does not exist (with valid check digits, so that the real finders work on them), e-mail the
+reserved example domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from policies.identifiers import Prefix
+from policies.terms import FieldName, Role
+
+_EPOCH_MS: Final = 0x019A_0000_0000
+
+
+def fixed_id(prefix: Prefix, name: str) -> str:
+    """Return the id that a name has in every seeded world: a well-formed UUIDv7, the same each time."""
+    digits = sha256(f"{prefix}{name}".encode()).hexdigest()
+    stamp = f"{_EPOCH_MS:012x}"
+    return f"{prefix}{stamp[:8]}-{stamp[8:]}-7{digits[:3]}-8{digits[3:6]}-{digits[6:18]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member: who lives where, in which roles, with which values."""
+
+    key: str
+    roles: tuple[Role, ...]
+    values: Mapping[FieldName, str]
+
+    @property
+    def id(self) -> str:
+        """The member id."""
+        return fixed_id(Prefix.MEMBER, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A household with its shared values and its members."""
+
+    key: str
+    values: Mapping[FieldName, str]
+    members: tuple[Person, ...]
+
+    @property
+    def id(self) -> str:
+        """The household id."""
+        return fixed_id(Prefix.HOUSEHOLD, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """A service or a member of staff, with the roles held everywhere."""
+
+    key: str
+    prefix: Prefix
+    label: str
+    roles: tuple[Role, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The actor id."""
+        return fixed_id(self.prefix, self.key)
+
+
+def _values(**values: str) -> Mapping[FieldName, str]:
+    return {FieldName(name): value for name, value in values.items()}
+
+
+def _roles(*roles: str) -> tuple[Role, ...]:
+    return tuple(map(Role, roles))
+
+
+GRANDMOTHER: Final = Person(
+    "grandmother",
+    _roles("elder"),
+    _values(
+        name="王桂兰",
+        mobile="15400001001",
+        birth_date="1951-03-08",
+        id_card="990000195103080026",
+        blood_pressure="148/92 mmHg，2026-11-20 早",
+        allergies="青霉素过敏",
+        viewing_history="戏曲《锁麟囊》；养生讲座第三期",
+    ),
+)
+ZHANG_LI: Final = Person(
+    "zhang_li",
+    _roles("primary_account"),
+    _values(
+        name="张丽",
+        mobile="15400001002",
+        email="zhangli@example.com",
+        birth_date="1986-05-17",
+        id_card="990000198605170025",
+        bank_card="6299990000001239",
+        location="31.2304,121.4737",
+        blood_pressure="118/76 mmHg，2026-11-18 晚",
+        purchase_history="儿童绘本；家用血压计",
+        chat_messages="周末带妈去复查，别忘了带病历",
+    ),
+)
+LI_QIANG: Final = Person(
+    "li_qiang",
+    _roles("adult_member"),
+    _values(
+        name="李强",
+        mobile="15400001003",
+        email="liqiang@example.com",
+        birth_date="1984-11-02",
+        blood_pressure="131/85 mmHg，2026-11-19 早",
+        viewing_history="登山纪录片；夜跑装备测评",
+        purchase_history="跑鞋；无线耳机",
+    ),
+)
+XIAO_MAN: Final = Person(
+    "xiao_man",
+    _roles("minor_member"),
+    _values(
+        name="李小满",
+        mobile="15400001004",
+        birth_date="2017-05-21",
+        viewing_history="《小猪的夏天》第五集",
+    ),
+)
+ZHOU_MING: Final = Person(
+    "zhou_ming",
+    _roles("primary_account"),
+    _values(name="周明", mobile="15400002001", birth_date="1990-01-30", allergies="花粉过敏"),
+)
+ZHANG_HOME: Final = Home(
+    "zhang",
+    _values(address="上海市静安区测试路88号3栋502室", household_structure="三代同住：祖母、夫妻、一个孩子"),
+    (ZHANG_LI, LI_QIANG, GRANDMOTHER, XIAO_MAN),
+)
+ZHOU_HOME: Final = Home("zhou", _values(address="杭州市西湖区样例街1号"), (ZHOU_MING,))
+HOMES: Final = (ZHANG_HOME, ZHOU_HOME)
+
+WANG_MIN: Final = Office("wang_min", Prefix.STAFF, "客服 王敏")
+DOCTOR_CHEN: Final = Office("doctor_chen", Prefix.STAFF, "陈医生")
+OFFICER: Final = Office("officer", Prefix.STAFF, "合规官 赵宁", _roles("compliance_officer"))
+AUDITOR: Final = Office("auditor", Prefix.STAFF, "审计员 钱岚", _roles("auditor"))
+STAFF: Final = (WANG_MIN, DOCTOR_CHEN, OFFICER, AUDITOR)
+
+CRM: Final = Office(
+    "crm",
+    Prefix.SERVICE,
+    "客户关系系统",
+    _roles("crm"),
+    ("reads", "checks", "writes", "graph", "consents", "on_behalf", "redactions"),
+)
+SENDER: Final = Office(
+    "sender",
+    Prefix.SERVICE,
+    "推广发送系统",
+    _roles("sender"),
+    ("messages", "screenings", "redactions", "checks"),
+)
+GATEWAY: Final = Office("gateway", Prefix.SERVICE, "短信网关", _roles("sending_gateway"), ("permits",))
+SERVICES: Final = (CRM, SENDER, GATEWAY)
+
+ASSIGNMENTS: Final[Sequence[tuple[Person | Home, Office, str]]] = (
+    (ZHANG_HOME, WANG_MIN, "agent"),
+    (ZHANG_LI, WANG_MIN, "agent"),
+    (LI_QIANG, WANG_MIN, "agent"),
+    (GRANDMOTHER, WANG_MIN, "agent"),
+    (GRANDMOTHER, DOCTOR_CHEN, "clinician"),
+    (ZHANG_LI, DOCTOR_CHEN, "clinician"),
+)
+GUARDIANS: Final[Sequence[tuple[Person, Person]]] = ((XIAO_MAN, ZHANG_LI), (XIAO_MAN, LI_QIANG))

@@ -1,0 +1,167 @@
+"""The rule book: everything an officer may change, loaded strictly, frozen, fingerprinted.
+
+Promises that a book exists only when every file of the folder was read in full and every word in it is
+declared; otherwise ``BookError`` lists every fault with file and line and nothing starts. The
+fingerprint (SHA-256 over all files) goes into each log entry, so that a decision can be replayed under
+the rules that made it. The book never decides; ``policies.plan`` compiles it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from policies.declarations import read_declarations
+from policies.entries import (
+    BasisEntry,
+    CategoryEntry,
+    FieldEntry,
+    Grant,
+    Limits,
+    PurposeEntry,
+    RoleEntry,
+)
+from policies.grants import Vocabulary, read_grants
+from policies.lexicon import LexiconError, LexiconRule, load_lexicon
+from policies.rulefile import Fault, read_text
+from policies.terms import Category, FieldName, Purpose, Role, RuleId
+
+FILES: Final = (
+    "model.conf",
+    "grants.csv",
+    "roles.toml",
+    "fields.toml",
+    "purposes.toml",
+    "limits.toml",
+)
+"""The files of a rule folder beside its ``lexicon`` folder. Anything else in it is a fault."""
+
+MODEL: Final = "5a033f0ebd328728d523fd1640bed581a283853a97f457cc82e95bbd7ab6cad2"
+"""SHA-256 of the one Casbin model that ``policies.plan`` compiles and the tests prove equal to Casbin."""
+
+
+class BookError(Exception):
+    """The rules cannot be used. ``faults`` holds every reason; the message has one per line."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(sorted(set(faults)))
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleBook:
+    """All rules of one version. Two books are the same book when their fingerprints are equal."""
+
+    fields: Mapping[FieldName, FieldEntry]
+    categories: Mapping[Category, CategoryEntry]
+    purposes: Mapping[Purpose, PurposeEntry]
+    bases: tuple[BasisEntry, ...]
+    roles: Mapping[Role, RoleEntry]
+    grants: Mapping[RuleId, Grant]
+    limits: Limits
+    lexicon: tuple[LexiconRule, ...]
+    model: str
+    fingerprint: str
+
+    def basis(self, purpose: Purpose, category: Category) -> BasisEntry | None:
+        """Return the legal basis other than consent for using a category, or None."""
+        for entry in self.bases:
+            if entry.purpose == purpose and category in entry.categories:
+                return entry
+        return None
+
+
+def packaged_rules() -> Path:
+    """Return the folder of the rules that come with the program."""
+    return Path(__file__).resolve().parent / "rules"
+
+
+def load_book(folder: Path) -> RuleBook:
+    """Load and check all rules of a folder.
+
+    Raises:
+        BookError: something is wrong; the error lists every fault with its file and line.
+    """
+    faults: list[Fault] = list(_strangers(folder))
+    before = fingerprint(folder)
+    model = _model(folder / "model.conf", faults)
+    declared = read_declarations(folder, faults)
+    vocabulary = Vocabulary(declared.roles, declared.fields, declared.purposes)
+    grants = read_grants(folder / "grants.csv", vocabulary, faults)
+    lexicon = _lexicon(folder / "lexicon", faults)
+    if fingerprint(folder) != before:
+        faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
+    if faults:
+        raise BookError(faults)
+    return RuleBook(
+        fields=MappingProxyType(declared.fields),
+        categories=MappingProxyType(declared.categories),
+        purposes=MappingProxyType(declared.purposes),
+        bases=declared.bases,
+        roles=MappingProxyType(declared.roles),
+        grants=MappingProxyType({grant.id: grant for grant in grants}),
+        limits=declared.limits,
+        lexicon=lexicon,
+        model=model,
+        fingerprint=before,
+    )
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the SHA-256 (hex) over the names and bytes of all files in canonical order.
+
+    Every name and every content is preceded by its length, so that no two folders share an encoding.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix().encode()):
+        for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def _strangers(folder: Path) -> Iterable[Fault]:
+    """Report files that nobody would read: a rule in a misnamed file must not vanish in silence."""
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        if name not in FILES and not path.match("lexicon/*.toml"):
+            yield Fault(name, 1, f"unknown file; a rule folder has {', '.join(FILES)} and lexicon/")
+
+
+def _model(path: Path, faults: list[Fault]) -> str:
+    content = read_text(path, faults) or ""
+    if content and hashlib.sha256(content.encode()).hexdigest() != MODEL:
+        faults.append(Fault(path.name, 1, "not the model that the plan compiles; change both together"))
+    return content
+
+
+def _lexicon(folder: Path, faults: list[Fault]) -> tuple[LexiconRule, ...]:
+    try:
+        return load_lexicon(folder)
+    except LexiconError as error:
+        faults.extend(_placed(folder, text) for text in error.faults)
+        return ()
+
+
+def _placed(folder: Path, text: str) -> Fault:
+    """Turn the lexicon's "file: rule: what is wrong" into a fault with the line of that rule."""
+    file, _, rest = text.partition(": ")
+    if not file.endswith(".toml"):
+        return Fault(folder.name, 1, text)
+    rule, _, what = rest.partition(": ")
+    lines = (folder / file).read_text(encoding="utf-8", errors="replace").splitlines()
+    headers = [number for number, line in enumerate(lines, start=1) if line.startswith("[[rule]]")]
+    numbered = re.fullmatch(r"rule (\d+)", rule)
+    if numbered and int(numbered.group(1)) <= len(headers):
+        return Fault(f"{folder.name}/{file}", headers[int(numbered.group(1)) - 1], what)
+    named = re.compile(rf"id\s*=\s*[\"']{re.escape(rule)}[\"']")
+    places = [number for number, line in enumerate(lines, start=1) if named.match(line)]
+    return Fault(f"{folder.name}/{file}", places[-1] if places else 1, rest)
