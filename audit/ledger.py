@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import bindparam, insert, select, text, update
 
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError, decode, encode
+from audit.note import is_name
 from audit.records import AuditEntry, AuditHead, AuditSubject, AuditTile, SubjectPseudonym
 from audit.tiles import Tile, TileError, grow
 from audit.tree import EMPTY, EMPTY_ROOT, Frontier, extend, frontier_of_bytes, leaf_hash, root
@@ -71,6 +72,12 @@ _OF_DECISION: Final = (
     .where(_entry.decision_id == bindparam("decision"))
     .order_by(_entry.leaf_index)
 )
+_WITH_ID: Final = select(_entry.leaf_index, _entry.leaf).where(_entry.entry_id == bindparam("entry"))
+_OF_STORY: Final = (
+    select(_entry.leaf_index, _entry.leaf)
+    .where(_entry.corr == bindparam("story"), _entry.corr != "")
+    .order_by(_entry.leaf_index)
+)
 _RECENT: Final = (
     select(_entry.leaf_index, _entry.leaf)
     .where(_entry.leaf_index < bindparam("before"))
@@ -109,7 +116,7 @@ def create(tx: Transaction, origin: str) -> None:
         LogError: there is a log already.
         ValueError: the name cannot stand in a checkpoint (empty, white space, or a plus sign).
     """
-    if not origin or "+" in origin or not origin.isprintable() or " " in origin:
+    if not is_name(origin) or not origin.isprintable():
         raise ValueError("a log's origin is one word without white space and plus signs")
     if tx.rows(READ_HEAD):
         raise LogError("there is a log already")
@@ -201,6 +208,19 @@ def entry_of_decision(tx: Transaction, decision_id: str) -> tuple[int, Entry] | 
         if entry.decision == decision_id:
             return index, entry
     return None
+
+
+def entry_with_id(tx: Transaction, entry_id: str) -> tuple[int, Entry] | None:
+    """Return the entry of this id, with its index."""
+    for index, entry in _decoded(tx.rows(_WITH_ID, {"entry": entry_id})):
+        if entry.id == entry_id:
+            return index, entry
+    return None
+
+
+def entries_of(tx: Transaction, corr: str) -> list[tuple[int, Entry]]:
+    """Return all entries of one story, oldest first. The column is a copy, so each leaf is asked as well."""
+    return [(i, entry) for i, entry in _decoded(tx.rows(_OF_STORY, {"story": corr})) if entry.corr == corr]
 
 
 def recent(tx: Transaction, before: int | None, limit: int) -> list[tuple[int, Entry]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import DDL, BigInteger, Column, Index, Integer, LargeBinary, Table, Text, event
+from sqlalchemy import DDL, BigInteger, Column, Index, Integer, LargeBinary, Table, Text, event, text
 from sqlmodel import Field, SQLModel
 
 from audit import guards
@@ -43,7 +43,9 @@ class AuditEntry(_Record, table=True):
     __table_args__ = (
         Index("audit_entry_id", "entry_id", unique=True),
         Index("audit_entry_decision", "decision_id"),
-        Index("audit_entry_actor", "actor_id", "leaf_index"),
+        Index(
+            "audit_entry_story", "corr", sqlite_where=text("corr <> ''"), postgresql_where=text("corr <> ''")
+        ),
     )
     leaf_index: int = Field(sa_column=_number(key=True))
     leaf: bytes = Field(sa_column=_bytes())

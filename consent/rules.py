@@ -106,12 +106,22 @@ def _answer(facts: Facts, question: Question, book: RuleBook) -> Standing:
 def hidden(events: Sequence[Event], category: Category, viewer: str, now: int) -> bool:
     """Say whether the events' one subject has hidden the category from the viewer.
 
-    The subject sees everything of their own. That a guardian of a child under 14 sees hidden records too is
-    known to ``standing`` only, because it takes the birth date.
+    The subject sees everything of their own. ``hidden_categories`` also knows the guardian of a child.
+    """
+    return category in hidden_categories(events, (category,), viewer, now, None)
+
+
+def hidden_categories(
+    events: Sequence[Event], categories: Iterable[Category], viewer: str, now: int, birth: date | None
+) -> frozenset[Category]:
+    """Return those of the categories that the events' one subject has hidden from the viewer.
+
+    With a birth date, nothing is hidden from the guardian of a child under 14.
     """
     if not events:
-        return False
-    return Facts(events, events[0].subject_id, now, None, None).is_hidden(above(category), viewer)
+        return frozenset()
+    facts = Facts(events, events[0].subject_id, now, None, birth)
+    return frozenset(one for one in categories if _is_hidden(facts, above(one), viewer))
 
 
 def state_of(events: Iterable[Event], consent_id: str, question: Question, book: RuleBook) -> Reason:
@@ -171,15 +181,14 @@ def _closed(case: Case) -> Standing | None:
 
 def _hidden(case: Case, viewer: str) -> Standing | None:
     # The answer names no event: hidden must look like absent.
-    if not case.facts.is_hidden(case.line, viewer):
-        return None
-    if (
-        case.facts.is_child
-        and case.facts.birth is not None
-        and case.facts.guardian_link(viewer, case.facts.now)
-    ):
-        return None
-    return _no(case, Reason.NOT_AVAILABLE)
+    return _no(case, Reason.NOT_AVAILABLE) if _is_hidden(case.facts, case.line, viewer) else None
+
+
+def _is_hidden(facts: Facts, line: frozenset[str], viewer: str) -> bool:
+    if not facts.is_hidden(line, viewer):
+        return False
+    known_child = facts.is_child and facts.birth is not None
+    return not (known_child and facts.guardian_link(viewer, facts.now))
 
 
 def _agreed(case: Case) -> Standing:

@@ -199,14 +199,17 @@ def _authority(case: Case, tick: Event) -> tuple[Event | None, Reason | None]:
             return None, Reason.AGE_TRANSITION if was_child else Reason.NO_AUTHORITY
         link = case.facts.guardian_link(tick.actor_id, tick.occurred_at)
         return link, None if link else Reason.NO_AUTHORITY
-    if tick.capacity == Capacity.PRIMARY and not own and not case.facts.is_child and _is_shared(case, tick):
+    if tick.capacity == Capacity.PRIMARY and not own and _is_shared(case, tick):
         link = case.facts.primary_link(tick.actor_id, tick.occurred_at)
         return link, None if link else Reason.NO_AUTHORITY
     return None, Reason.NO_AUTHORITY
 
 
 def _is_shared(case: Case, tick: Event) -> bool:
-    """Say whether a grant is of the kind that a primary account may give: basic data for the service."""
+    """Say whether a grant is of the kind that a primary account may give: basic data for the service.
+
+    Under 14 nothing is basic, so never for a child.
+    """
     return (
         "service" in above(case.purpose.id)
         and not case.purpose.separate

@@ -17,15 +17,14 @@ from audit import ledger
 from audit.entry import ActorType, Entry, Party, Verdict
 from governance.records import Actor
 from governance.wiring import Service
-from policies.reasons import Reason
-from policies.terms import Effect, Outcome, SubjectId
+from policies.reasons import REASONS, Reason
+from policies.terms import Effect, Outcome, Relation, SubjectId
 from policies.transaction import Transaction
 
 _actor = Actor.__table__
 _LABELS: Final = select(_actor.c.id, _actor.c.label).where(
     _actor.c.id.in_(bindparam("actors", expanding=True))
 )
-_REASONS: Final = {reason.value: reason for reason in Reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,11 @@ def labels_of(tx: Transaction, entries: Collection[Entry]) -> dict[str, str]:
     return {id_: label for id_, label in tx.rows(_LABELS, {"actors": sorted(ids)}) if label}
 
 
-def _name(party: Party, labels: dict[str, str], own: bytes | None) -> str:
+def _name(party: Party, relation: str, labels: dict[str, str], own: bytes | None) -> str:
     if party.type is ActorType.MEMBER:
-        return "self" if own is not None and party.id == own.hex() else "relative"
+        if own is not None and party.id == own.hex():
+            return "self"
+        return "stranger" if relation == Relation.NONE else "relative"
     return labels.get(party.id, party.id)
 
 
@@ -87,8 +88,8 @@ def view(index: int, entry: Entry, labels: dict[str, str], own: bytes | None) ->
         decision_id=entry.decision,
         at=entry.t,
         action=entry.act,
-        who=_name(entry.actor.party, labels, own),
-        on_behalf_of=None if person is None else _name(person, labels, own),
+        who=_name(entry.actor.party, entry.actor.relation, labels, own),
+        on_behalf_of=None if person is None else _name(person, entry.actor.relation, labels, own),
         automatic=beneficiary.type in (ActorType.SERVICE, ActorType.SYSTEM),
         own=own is not None and beneficiary.id == own.hex(),
         purpose=entry.purpose,
@@ -100,4 +101,4 @@ def view(index: int, entry: Entry, labels: dict[str, str], own: bytes | None) ->
 
 
 def _known(codes: Collection[str]) -> tuple[Reason, ...]:
-    return tuple(_REASONS[code] for code in codes if code in _REASONS)
+    return tuple(REASONS[code] for code in codes if code in REASONS)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from governance import pages, signin
+from audit.ledger import LogError
+from audit.lockstore import LockStoreError
+from audit.publishing import NotPublishedError
 from governance.api import consents, members, messages, operations, reads
+from governance.centre import mine
 from governance.collecting import Collector
+from governance.database import StoreError
+from governance.console import decisions
 from governance.door import Door, on_http, on_invalid
 from governance.wiring import Service
 
@@ -22,10 +31,28 @@ def build(service: Service) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.finder.ready()
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
+        signing = asyncio.create_task(service.checkpoints.keep_publishing(service.clock))
         yield
+        signing.cancel()
         app.state.collector.close()
+        with suppress(StoreError, LockStoreError, NotPublishedError, LogError):
+            service.checkpoints.publish(service.clock())
         service.close()
 
+    app = _application(lifespan)
+    app.state.service = service
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_middleware(Door, page_for=pages.problem_page)
+    return app
+
+
+def describe() -> dict[str, Any]:
+    """Return the OpenAPI document; it needs no service."""
+    return _application(None).openapi()
+
+
+def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None) -> FastAPI:
     app = FastAPI(
         title="Household governance",
         version="0.1.0",
@@ -34,13 +61,13 @@ def build(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # A redirect to the other spelling of a path would repeat the path and the Host header.
+        redirect_slashes=False,
         # The framework's own telemetry would record validation failures with what was sent.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.service = service
-    app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_exception_handler(HTTPException, on_http)
     for router in (reads.router, messages.router, consents.router, members.router, operations.router):
         app.include_router(router)
-    app.add_middleware(Door)
+    for pages_router in (signin.router, mine.router, decisions.router, pages.router):
+        app.include_router(pages_router)
     return app

@@ -109,6 +109,7 @@ class RecipientAnswer:
     """What becomes of the message for one recipient; ``permit`` is set when it is admitted."""
 
     recipient: SubjectId
+    decision_id: str
     outcome: Outcome
     reasons: tuple[Reason, ...]
     receipt: int

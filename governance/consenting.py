@@ -23,10 +23,11 @@ from consent.confirmation import NotConfirmed
 from consent.events import Capacity
 from consent.listing import Consent, Terms
 from consent.outbox import CodeMessage, CodeSender
-from governance import subjects
+from governance import replay, subjects
 from governance.database import Database
 from governance.identity import Caller
 from governance.records import RelationRow
+from governance.replay import Once
 from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix
@@ -91,7 +92,7 @@ class Consenting:
         """Return the same desk with another gateway for its codes."""
         return Consenting(self._database, self._book, self._pepper, sender, self._birth_of)
 
-    def tick(self, on: On, subject: SubjectId, terms: Terms, now: int) -> Ticked:
+    def tick(self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None = None) -> Ticked:
         """Record that the notice was shown and the box ticked, and send the one-time code."""
         if self._sender is None:
             raise NoGatewayError
@@ -103,16 +104,23 @@ class Consenting:
         with self._database.transaction() as tx:
             actor = self._actor(tx, on, subject, now)
             subjects.change(tx, [subject])
+            earlier = replay.earlier(tx, on.caller.actor_id, once, now)
+            if earlier is not None:
+                return self._ticked(self._existing(tx, earlier))
             consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
             consent = self._existing(tx, consent_id)
             code = confirmation.open_challenge(tx, consent, self._book.limits, self._pepper)
             assert code is not None, "a consent that was just ticked has no used code"
+            replay.remember(tx, on.caller.actor_id, once, consent_id, now)
             self._note(tx, "consent.ticked", on, consent, now)
             tx.commit()
         # After the commit: a code for a consent that was rolled back must not reach anybody.
         self._sender.send(CodeMessage(on.member, consent_id, code))
-        minutes = self._book.limits.code_minutes
-        return Ticked(consent_id, consent.ticked_at + minutes * 60_000, len(code))
+        return self._ticked(consent)
+
+    def _ticked(self, consent: Consent) -> Ticked:
+        confirm_by = consent.ticked_at + self._book.limits.code_minutes * 60_000
+        return Ticked(consent.consent_id, confirm_by, confirmation.digits_for(consent))
 
     def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
         """Try the code. A wrong guess is counted whatever happens afterwards."""

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Final, NoReturn
 
-from consent.ages import age_on
 from consent.rules import Standing
 from policies.book import RuleBook
 from policies.entries import FieldEntry
@@ -47,7 +45,8 @@ _FAMILY: Final = frozenset({Relation.SELF, Relation.WARD, Relation.CORESIDENT})
 class Facts:
     """Everything that one decision about one subject may look at.
 
-    ``kind`` is None for a subject that does not exist or is closed. ``present`` names the fields that
+    ``kind`` is None for a subject that does not exist or is closed. ``age`` is in full years, None when it is
+    not known. ``present`` names the fields that
     have a value, None where we do not hold the values (checks). ``usable`` is False when a fact could
     not be collected; everything is then hidden.
     """
@@ -55,17 +54,12 @@ class Facts:
     kind: SubjectKind | None
     relation: Relation
     roles: frozenset[tuple[Scope, Role]]
-    birth: date | None
+    age: int | None
     standings: Mapping[Category, Standing]
     hidden: frozenset[Category]
     present: frozenset[FieldName] | None
     now: int
     usable: bool = True
-
-    @property
-    def age(self) -> int | None:
-        """The subject's age in full years, None when it is not known."""
-        return None if self.birth is None else age_on(self.birth, self.now)
 
     @property
     def known(self) -> bool:

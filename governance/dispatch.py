@@ -9,14 +9,14 @@ the permit is spent and consent is looked at again, so a withdrawal in between s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
 from sqlalchemy import bindparam, insert, select
 
 from audit import ledger
-from governance import cadence, facts, testimony
+from governance import cadence, facts, replay, testimony
 from governance.asking import RecipientAnswer, SendAsk, Unrecorded
 from governance.database import Database
 from governance.decision import Facts, SendDecision, decide_send
@@ -25,9 +25,11 @@ from governance.identity import Caller
 from governance.opening import Opening
 from governance.permits import Permit, PermitDesk
 from governance.records import Message, PermitUse, Review
+from governance.replay import Once
 from governance.subjects import Hold
 from governance.vault import Vault
 from policies.identifiers import Prefix, new_id
+from policies.reasons import REASONS
 from policies.terms import (
     ActorId,
     Audience,
@@ -70,12 +72,20 @@ class Dispatch:
         self._opening = opening
         self._permits = permits
 
-    def send(self, ask: SendAsk, now: int) -> Sent | Unrecorded:
-        """Decide, record and then permit one message for each recipient."""
+    def send(self, ask: SendAsk, now: int, once: Once | None = None) -> Sent | Unrecorded:
+        """Decide, record and then permit one message for each recipient.
+
+        Raises:
+            KeyReusedError: the idempotency key belongs to a different message.
+        """
         screened = _Screened(self._rules, ask)
         try:
             with self._database.transaction() as tx:
                 known = self._facts(tx, ask, now)
+                earlier = replay.earlier(tx, ask.caller.actor_id, once, now)
+                if earlier is not None:
+                    return self._again(tx, ask, earlier, screened, known)
+                replay.remember(tx, ask.caller.actor_id, once, ask.message_id, now)
                 taken = cadence.taken(tx, ask.recipients, now)
                 decisions = [
                     self._decide(ask, fact, screened.outcome(audience_of(fact)), taken.get(one, 0))
@@ -87,24 +97,45 @@ class Dispatch:
                     cadence.take(tx, {one: taken.get(one, 0) for one in admitted}, ask.message_id, now)
                 self._keep(tx, ask, decisions, screened.rules(), now)
                 names = names_of(tx, [*ask.recipients, ask.caller.actor_id])
-                receipts = ledger.append(
-                    tx,
-                    [
-                        testimony.of_message(
-                            ask, one, fact, what, screened.rules(), names, self._rules.book.fingerprint
-                        )
-                        for one, fact, what in decided
-                    ],
-                )
+                entries = [
+                    testimony.of_message(
+                        ask, one, fact, what, screened.rules(), names, self._rules.book.fingerprint
+                    )
+                    for one, fact, what in decided
+                ]
+                receipts = ledger.append(tx, entries)
                 # A crash before the next line: no slot, no entry. After it: an entry, no permit was signed.
                 tx.commit()
         except CANNOT_RECORD:
             return Unrecorded()
         answers = tuple(
-            self._answer(ask, one, what, receipt.index, now)
-            for (one, _, what), receipt in zip(decided, receipts, strict=True)
+            self._answer(ask, one, entry.decision, what, receipt.index, now)
+            for (one, _, what), entry, receipt in zip(decided, entries, receipts, strict=True)
         )
         return Sent(ask.message_id, screened.gravest(), answers)
+
+    def _again(
+        self,
+        tx: Transaction,
+        ask: SendAsk,
+        message_id: str,
+        screened: _Screened,
+        known: Sequence[Facts],
+    ) -> Sent:
+        """Tell once more what was decided when the message first came, from the log."""
+        for fact in known:
+            screened.outcome(audience_of(fact))
+        names = {name: one for one, name in names_of(tx, ask.recipients).items()}
+        answers = []
+        for index, entry in ledger.entries_of(tx, message_id):
+            recipient = names.get(entry.subjects[0]) if entry.subjects else None
+            if entry.message is None or recipient is None:
+                continue
+            reasons = tuple(REASONS[code] for code in entry.why)
+            what = SendDecision(entry.message.outcome, reasons)
+            again = replace(ask, message_id=message_id)
+            answers.append(self._answer(again, SubjectId(recipient), entry.decision, what, index, entry.t))
+        return Sent(message_id, screened.gravest(), tuple(answers))
 
     def _facts(self, tx: Transaction, ask: SendAsk, now: int) -> list[Facts]:
         found = self._vault.find(tx, set(ask.recipients), (), Hold.EXCLUSIVE)
@@ -154,13 +185,19 @@ class Dispatch:
         tx.run(_ADD_REVIEW, waiting)
 
     def _answer(
-        self, ask: SendAsk, recipient: SubjectId, what: SendDecision, receipt: int, now: int
+        self,
+        ask: SendAsk,
+        recipient: SubjectId,
+        decision_id: str,
+        what: SendDecision,
+        receipt: int,
+        now: int,
     ) -> RecipientAnswer:
         permit = None
         if what.outcome is Outcome.ADMIT:
             permit = self._permits.sign(
                 Permit(
-                    new_id(Prefix.PERMIT),
+                    permit_id(ask.message_id, recipient),
                     ask.message_id,
                     ask.caller.actor_id,
                     recipient,
@@ -171,7 +208,7 @@ class Dispatch:
                     receipt,
                 )
             )
-        return RecipientAnswer(recipient, what.outcome, what.reasons, receipt, permit)
+        return RecipientAnswer(recipient, decision_id, what.outcome, what.reasons, receipt, permit)
 
     def use_permit(
         self, permit: Permit, text: str, caller: Caller, request_id: str, now: int
@@ -206,6 +243,11 @@ class Dispatch:
         except CANNOT_RECORD:
             return Unrecorded()
         return spent
+
+
+def permit_id(message_id: str, recipient: SubjectId) -> str:
+    """Return the one id of the permit for a message and recipient, however often it is signed."""
+    return Prefix.PERMIT + sha256(f"{message_id} {recipient}".encode()).hexdigest()[:32]
 
 
 class _Screened:

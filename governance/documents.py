@@ -8,10 +8,11 @@ alone; what it finds and may not be shown is removed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final, cast
 
 from governance.problems import Problem, ProblemError
 from governance.strictjson import depth_of
@@ -54,9 +55,37 @@ def treat(
     because a mask of a structure would promise more than it hides.
     """
     copy = deepcopy(dict(document))
+    # All places are found before anything changes: removing one element must not move another away from
+    # the path that names it.
+    mapped: dict[tuple[int, str | int], _Place] = {}
     for steps, field in paths:
-        _walk(copy, steps, lambda value, field=field: _treated(value, field, how))  # type: ignore[misc]
+        for node, key in _places(copy, steps):
+            mapped.setdefault((id(node), key), _Place(node, key, [])).fields.append(field)
+    removed = []
+    for place in mapped.values():
+        value = place.node[place.key]
+        for field in place.fields:
+            value = _treated(value, field, how)
+            if value is _REMOVED:
+                removed.append(place)
+                break
+        else:
+            place.node[place.key] = value
+    # Of a list the last elements go first, for the same reason.
+    for place in sorted(
+        removed, key=lambda place: place.key if isinstance(place.key, int) else 0, reverse=True
+    ):
+        del place.node[place.key]
     return copy
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One mapped place of a document, and every field it is mapped to."""
+
+    node: Any
+    key: str | int
+    fields: list[str]
 
 
 _REMOVED: Final = object()
@@ -72,27 +101,20 @@ def _treated(value: object, field: str, how: Callable[[str, str], str | None]) -
     return value if treated == text else _REMOVED
 
 
-def _walk(node: object, steps: tuple[Step, ...], how: Callable[[object], object]) -> None:
+def _places(node: object, steps: tuple[Step, ...]) -> Iterable[tuple[Any, str | int]]:
     step, rest = steps[0], steps[1:]
     for key in _keys(node, step):
-        child = node[key]  # type: ignore[index]
         if rest:
-            _walk(child, rest, how)
-            continue
-        treated = how(child)
-        if treated is _REMOVED:
-            del node[key]  # type: ignore[attr-defined]
+            yield from _places(cast("Any", node)[key], rest)
         else:
-            node[key] = treated  # type: ignore[index]
+            yield node, key
 
 
-def _keys(node: object, step: Step) -> list[str] | list[int]:
+def _keys(node: object, step: Step) -> Sequence[str | int]:
     if isinstance(node, dict) and isinstance(step, str):
         return [step] if step in node else []
     if isinstance(node, list) and not isinstance(step, str):
-        # From the end, so that removing one element does not move the next.
-        wanted = range(len(node)) if step is None else range(step, min(step + 1, len(node)))
-        return list(reversed(wanted))
+        return range(len(node)) if step is None else range(step, min(step + 1, len(node)))
     return []
 
 

@@ -9,6 +9,7 @@ cost as much as the decision.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from governance import strictjson
+from governance.api.forms import MEMBERS
 from governance.identity import Caller
 from governance.problems import Problem, ProblemError, document, language_of
 from policies.identifiers import Prefix, new_id
@@ -35,14 +37,19 @@ _ALWAYS: Final = [
 ]
 _log = logging.getLogger("governance.door")
 
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
 Authenticate = Callable[[Request], Awaitable[Caller]]
+PageFor = Callable[[ProblemError, Scope], Response | None]
+"""Turns a problem at a page's address into a page; None where programs ask."""
 
 
 class Door:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, page_for: PageFor) -> None:
         self._app = app
+        self._page_for = page_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Bound the request, run it, and turn whatever fails into a problem document."""
@@ -67,32 +74,55 @@ class Door:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers: list[tuple[bytes, bytes]] = message["headers"]
-                headers.extend(_ALWAYS)
-                headers.append((b"request-id", request_id.encode()))
+                _complete(message["headers"], request_id)
             await send(message)
 
         try:
             _examine_head(scope)
             await self._app(scope, bounded_receive, marked_send)
         except ProblemError as error:
-            if not started:
-                await _send_problem(error, scope, marked_send)
+            failed = error
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing leaves without a form
             # The class alone: messages and tracebacks of libraries may show values.
             _log.error("request failed", extra={"request": request_id, "cause": type(error).__name__})
-            if not started:
-                await _send_problem(ProblemError(Problem.INTERNAL), scope, marked_send)
+            failed = ProblemError(Problem.INTERNAL)
+        else:
+            return
+        if not started:
+            await self._send_problem(failed, scope, receive, marked_send)
+
+    async def _send_problem(self, error: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            page = self._page_for(error, scope)
+        except Exception as fault:  # noqa: BLE001 - a page that does not come about must not take the answer along
+            _log.error("no page", extra={"request": scope["request_id"], "cause": type(fault).__name__})
+            page = None
+        if page is None:
+            await _send_document(error, scope, send)
+        else:
+            await page(scope, receive, send)
+
+
+def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> None:
+    set_already = {name for name, _ in headers}
+    headers.extend(one for one in _ALWAYS if one[0] not in set_already)
+    headers.append((b"request-id", request_id.encode()))
 
 
 def _examine_head(scope: Scope) -> None:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
+    # No path of ours needs an escape, and an id has one spelling: no twin of a path gets past this line.
+    if b"%" in (scope.get("raw_path") or b""):
+        raise ProblemError(Problem.BAD_REQUEST_LINE)
     hosts = 0
     size = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
     authorizations = 0
     for name, value in headers:
         size += len(name) + len(value)
-        hosts += name == b"host"
+        if name == b"host":
+            hosts += 1
+            if _HOST.fullmatch(value) is None:
+                raise ProblemError(Problem.BAD_REQUEST_LINE)
         authorizations += name == b"authorization"
         if name == b"content-length" and not value.isdigit():
             raise ProblemError(Problem.BAD_REQUEST_LINE)
@@ -106,7 +136,7 @@ def _examine_head(scope: Scope) -> None:
         raise ProblemError(Problem.UNAUTHENTICATED)
 
 
-async def _send_problem(error: ProblemError, scope: MutableMapping[str, Any], send: Send) -> None:
+async def _send_document(error: ProblemError, scope: MutableMapping[str, Any], send: Send) -> None:
     asked = next((v for k, v in scope["headers"] if k == b"accept-language"), b"")
     language = language_of(asked.decode("latin-1"))
     body = document(error, language=language, request_id=scope["request_id"])
@@ -137,6 +167,8 @@ def route_for(authenticate: Authenticate) -> type[APIRoute]:
 
             async def handle(request: Request) -> Response:
                 request.state.caller = await authenticate(request)
+                if request.scope["query_string"]:
+                    _examine_query(request, {one.alias for one in self.dependant.query_params})
                 if request.method in _BODY_METHODS:
                     _examine_content_type(request)
                     request._json = strictjson.parse(await request.body())  # noqa: SLF001 - where Starlette keeps it
@@ -145,6 +177,15 @@ def route_for(authenticate: Authenticate) -> type[APIRoute]:
             return handle
 
     return StrictRoute
+
+
+def _examine_query(request: Request, declared: set[str]) -> None:
+    """Refuse parameters nobody asked for and repeated ones: which of two counts would be a guess."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(set(names)) != len(names) or not declared.issuperset(names):
+        raise ProblemError(
+            Problem.INVALID_REQUEST, errors=[{"pointer": "/?", "code": "unexpected_parameter"}]
+        )
 
 
 def _examine_content_type(request: Request) -> None:
@@ -176,5 +217,6 @@ async def on_http(_request: Request, error: Exception) -> Response:
 def _pointer(location: tuple[int | str, ...]) -> str:
     """Return a JSON pointer into the body; a key that the caller invented is not repeated."""
     named = [part for part in location[1:] if not str(part).startswith("(")]  # the tag of a union
-    parts = [str(part) if isinstance(part, int) or part.isidentifier() else "?" for part in named]
-    return "/" + "/".join(part[:40] for part in parts)
+    ours = location[0] != "body"  # parameters have the names we gave them
+    parts = [str(part) if ours or isinstance(part, int) or part in MEMBERS else "?" for part in named]
+    return "/" + "/".join(parts)

@@ -17,8 +17,9 @@ from typing import Final
 from sqlalchemy import bindparam, or_, select
 
 from consent import registry
+from consent.ages import age_on
 from consent.events import Event, EventKind
-from consent.rules import Question, Standing, hidden, standing
+from consent.rules import Question, Standing, hidden_categories, standings
 from governance.decision import Facts
 from governance.records import Actor, RelationRow
 from policies.book import RuleBook
@@ -126,8 +127,9 @@ def _facts(
     )
     try:
         birth = known.birth(one.subject)
-        standings, hides = _consent(book, one, events, birth, now)
-        return Facts(kind, relation, roles, birth, standings, hides, known.present(one.subject), now)
+        age = None if birth is None else age_on(birth, now)
+        agreed, hides = _consent(book, one, events, birth, now)
+        return Facts(kind, relation, roles, age, agreed, hides, known.present(one.subject), now)
     except Exception:  # noqa: BLE001 - whatever went wrong with this subject's facts: hide, and record that
         return Facts(kind, relation, roles, None, {}, frozenset(), frozenset(), now, usable=False)
 
@@ -135,31 +137,29 @@ def _facts(
 def _consent(
     book: RuleBook, one: Wanted, events: Sequence[Event], birth: date | None, now: int
 ) -> tuple[dict[Category, Standing], frozenset[Category]]:
-    categories = _categories(book, one.fields)
     if one.purpose not in book.purposes:
         return {}, frozenset()
+    categories = _categories(book, one.fields)
     # The standing is asked as if nothing were hidden, and hiding separately: a viewer who lacks consent
     # anyway must get the same reason whether or not the member has hidden something.
     said = [event for event in events if event.kind not in _HIDING]
-    standings = {
-        category: standing(
-            said,
-            Question(
-                subject_id=one.subject,
-                purpose=one.purpose,
-                category=category,
-                recipient="",
-                viewer=one.acting,
-                now=now,
-                birth=birth,
-            ),
-            book,
+    questions = [
+        Question(
+            subject_id=one.subject,
+            purpose=one.purpose,
+            category=category,
+            recipient="",
+            viewer=one.acting,
+            now=now,
+            birth=birth,
         )
         for category in categories
-    }
-    hides = frozenset(category for category in categories if hidden(events, category, one.acting, now))
-    return standings, hides
+    ]
+    found = dict(zip(categories, standings(said, questions, book), strict=True))
+    if len(said) == len(events):
+        return found, frozenset()
+    return found, hidden_categories(events, categories, one.acting, now, birth)
 
 
-def _categories(book: RuleBook, fields: Iterable[FieldName]) -> set[Category]:
-    return {book.fields[field].category for field in fields if field in book.fields}
+def _categories(book: RuleBook, fields: Iterable[FieldName]) -> list[Category]:
+    return list({book.fields[field].category for field in fields if field in book.fields})

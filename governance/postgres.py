@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -48,7 +48,7 @@ class _PostgresTransaction:
     def rows(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> Sequence[Row]:
         text, bindings = self._compiler.call(statement, parameters or _NOTHING)
         try:
-            return self._connection.execute(cast("LiteralString", text), bindings).fetchall()
+            return self._connection.execute(text, bindings).fetchall()
         except psycopg.Error as error:
             raise _named(error) from None
 
@@ -58,12 +58,12 @@ class _PostgresTransaction:
         try:
             if isinstance(parameters, Mapping):
                 text, bindings = self._compiler.call(statement, parameters)
-                return self._connection.execute(cast("LiteralString", text), bindings).rowcount
+                return self._connection.execute(text, bindings).rowcount
             if not parameters:
                 return 0
             calls = [self._compiler.call(statement, one) for one in parameters]
             with self._connection.cursor() as cursor:
-                cursor.executemany(cast("LiteralString", calls[0][0]), [bindings for _, bindings in calls])
+                cursor.executemany(calls[0][0], [bindings for _, bindings in calls])
                 return cursor.rowcount
         except psycopg.Error as error:
             raise _named(error) from None
@@ -82,7 +82,7 @@ class PostgresDatabase:
     inline = False
 
     def __init__(self, url: str, connections: int = 8) -> None:
-        self._compiler = Compiler(PGDialect_psycopg(), "%({})s")
+        self._compiler = Compiler(PGDialect_psycopg(), "%({})s")  # type: ignore[no-untyped-call]
         self._pool = ConnectionPool(
             url.replace("postgresql+psycopg://", "postgresql://", 1),
             min_size=1,

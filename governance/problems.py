@@ -110,6 +110,12 @@ class Problem(Enum):
         "验证码不正确、已使用或已过期。",
         "The code is wrong, used or expired.",
     )
+    LINK_USED = (
+        "link_used",
+        410,
+        "这个登录链接已经用过，或已过期，或不存在。",
+        "This sign-in link has been used, has expired, or does not exist.",
+    )
     BODY_TOO_LARGE = ("body_too_large", 413, "正文过大。", "The body is too large.")
     UNSUPPORTED_MEDIA_TYPE = (
         "unsupported_media_type",

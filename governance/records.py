@@ -179,12 +179,11 @@ class PermitUse(Record, table=True):
 
 
 class Replay(Record, table=True):
-    """The sealed answer to a request with an Idempotency-Key, kept a day."""
+    """Which result an Idempotency-Key led to, kept a day."""
 
     __tablename__ = "replay"
     actor_id: str = Field(sa_column=text_column(key=True))
     key_hash: bytes = Field(sa_column=bytes_column(key=True))
     fingerprint: bytes = Field(sa_column=bytes_column())
-    status: int = Field(sa_column=time_column())
-    answer: bytes = Field(sa_column=bytes_column())
+    result_id: str = Field(sa_column=text_column())
     created_at: int = Field(sa_column=time_column())

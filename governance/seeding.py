@@ -93,9 +93,7 @@ def seed(service: Service) -> Mapping[str, str]:
                     tx, MemberId(person.id), HouseholdId(home.id), person.roles, birth, now
                 )
         for ward, guardian in world.GUARDIANS:
-            service.lifecycle.link_guardian(
-                tx, MemberId(ward.id), MemberId(guardian.id), "户口簿核验", now
-            )
+            service.lifecycle.link_guardian(tx, MemberId(ward.id), MemberId(guardian.id), "户口簿核验", now)
         for subject, staff, role in world.ASSIGNMENTS:
             service.lifecycle.assign(tx, SubjectId(subject.id), ActorId(staff.id), Role(role), now)
         tx.commit()
@@ -132,16 +130,12 @@ def _write(service: Service, writer: Person, about: Person | Home) -> None:
         raise SeedError(f"the rules do not let {writer.key} enter the values of {about.key}")
 
 
-def give_consent(
-    service: Service, person: Person, purpose: str, categories: tuple[str, ...]
-) -> str:
+def give_consent(service: Service, person: Person, purpose: str, categories: tuple[str, ...]) -> str:
     """Tick and confirm a consent as the person would, and return its id."""
     assert service.sender is not None
     catching = _Catching(service.sender)
     consenting = service.consenting.with_sender(catching)
-    on = On(
-        Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST)
-    )
+    on = On(Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST))
     terms = Terms(purpose, frozenset(categories), "", notice(purpose))
     ticked = consenting.tick(on, SubjectId(person.id), terms, service.clock())
     consenting.confirm(on, ticked.consent_id, catching.last, service.clock())
@@ -168,16 +162,14 @@ def seed_once(service: Service) -> Mapping[str, str]:
 def as_document(keys: Mapping[str, str]) -> dict[str, object]:
     """Return the seeded world as ``governance demo world`` prints it."""
     return {
-        "households": [
-            {"id": home.id, "key": home.key, "values": dict(home.values)} for home in world.HOMES
-        ],
+        "households": [{"id": home.id, "key": home.key, "values": {**home.values}} for home in world.HOMES],
         "members": [
             {
                 "id": person.id,
                 "key": person.key,
                 "household": home.id,
                 "roles": list(person.roles),
-                "values": dict(person.values),
+                "values": {**person.values},
             }
             for home in world.HOMES
             for person in home.members
@@ -189,4 +181,3 @@ def as_document(keys: Mapping[str, str]) -> dict[str, object]:
 
 def _office(office: Office) -> dict[str, object]:
     return {"id": office.id, "key": office.key, "label": office.label, "roles": list(office.roles)}
-

@@ -24,7 +24,7 @@ from audit.entry import (
 from governance.asking import Ask, SendAsk
 from governance.decision import Facts, FieldDecision, SendDecision
 from governance.permits import Permit
-from policies.identifiers import Prefix, kind_of
+from policies.identifiers import Prefix, kind_of, new_id
 from policies.terms import Action, Effect, FieldName, Outcome, SubjectId
 
 _MOST_RULES: Final = 12
@@ -73,7 +73,7 @@ def of_fields(
         decision_word = Verdict.REFUSE
     else:
         decision_word = Verdict.PERMIT if complete else Verdict.DENY
-    consents = tuple(dict.fromkeys(one.consent for one in decisions if one.consent is not None))
+    consents = tuple(dict.fromkeys(one.consent for one in decisions if one.consent))
     return Entry(
         t=facts.now,
         kind=Kind.DECISION if ask.action is Action.READ else Kind.CHANGE,
@@ -134,6 +134,7 @@ def of_message(
         act="send",
         dec=_SENT[decision.outcome],
         actor=_actor(ask.caller.actor_id, ask.caller.actor_id, facts, names),
+        decision=new_id(Prefix.DECISION),
         why=tuple(reason.value for reason in decision.reasons),
         subjects=_about(recipient, names),
         message=Message(
@@ -144,7 +145,7 @@ def of_message(
             tuple(findings[:_MOST_RULES]),
         ),
         purpose=ask.purpose,
-        basis=None if decision.consent is None else Basis((decision.consent,)),
+        basis=Basis((decision.consent,)) if decision.consent else None,
         policy=policy,
         request=ask.request_id,
         corr=ask.message_id,

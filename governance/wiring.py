@@ -16,8 +16,11 @@ from typing import Final
 
 from sqlalchemy.engine import make_url
 
-from audit import ledger
+from audit.ledger import LogError
+from audit.lockstore import LockStoreError
+from audit.publishing import Standing
 from consent.outbox import CodeSender, DevelopmentOutbox
+from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
 from governance.dispatch import Dispatch
@@ -26,7 +29,7 @@ from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
 from governance.postgres import PostgresDatabase
-from governance.schema import SchemaError, migrate
+from governance.schema import migrate
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
@@ -34,7 +37,7 @@ from policies.book import load_book
 from policies.plan import compile_plan
 from policies.roles import refuse_twin_distributions
 from redaction.finding import Finder
-from redaction.keys import KeyRing
+from redaction.keys import KeyRing, KeyRingError
 from redaction.lookup import BlindIndex
 from redaction.screening import Screener
 from redaction.sealing import Sealer
@@ -61,6 +64,7 @@ class Service:
     lifecycle: Lifecycle
     permits: PermitDesk
     sender: CodeSender | None
+    checkpoints: Checkpoints
     clock: Callable[[], int]
 
     def close(self) -> None:
@@ -92,6 +96,14 @@ def refuse_scattered_rooms() -> None:
         )
 
 
+def load_ring(settings: Settings) -> KeyRing:
+    """Read the deployment's secrets, or say what to do."""
+    try:
+        return KeyRing.load(settings.key_ring)
+    except KeyRingError as error:
+        raise StartError(str(error)) from None
+
+
 def load_rules(folder: Path) -> tuple[Rules, Finder]:
     """Load, check and compile the rules of a folder."""
     refuse_twin_distributions()
@@ -101,18 +113,19 @@ def load_rules(folder: Path) -> tuple[Rules, Finder]:
 
 
 def initialise(settings: Settings) -> None:
-    """Make the home, the key ring, the schema and the log. Each is made once; serving makes none."""
+    """Make the home, the key ring, the schema, the log and its lock store, each where it is missing."""
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(settings.home, 0o700)  # noqa: PTH101 - the mode of an existing home counts as well
-    if not settings.key_ring.exists():
-        KeyRing.create(settings.key_ring, settings.tenant)
+    ring = (
+        load_ring(settings)
+        if settings.key_ring.exists()
+        else KeyRing.create(settings.key_ring, settings.tenant)
+    )
     migrate(settings.database_url)
     database = open_database(settings.database_url)
     try:
-        with database.transaction() as tx:
-            if not ledger.exists(tx):
-                ledger.create(tx, f"{settings.tenant}.governance/audit/main")
-                tx.commit()
+        checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
+        checkpoints.create_log(f"{ring.tenant}.governance/audit/main")
     finally:
         database.close()
 
@@ -123,19 +136,16 @@ def assemble(
     clock: Callable[[], int] = wall_clock,
     sender: CodeSender | None = None,
     database: Database | None = None,
+    examine: bool = True,
 ) -> Service:
-    """Wire a service, or refuse to start."""
+    """Wire a service, or refuse to start. Only commands that inspect a damaged log leave out ``examine``."""
     refuse_scattered_rooms()
-    ring = KeyRing.load(settings.key_ring)
+    ring = load_ring(settings)
     rules, finder = load_rules(settings.rules)
     database = database or open_database(settings.database_url)
-    try:
-        with database.reading() as tx:
-            if not ledger.exists(tx):
-                raise StartError("there is no log in this database; run: governance init")
-    except StoreError:
-        database.close()
-        raise StartError("the database has no schema of this version; run: governance init") from None
+    checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
+    if examine:
+        _refuse_unless_sound(checkpoints)
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
     opening = Opening(Sealer(ring), vault, rules.book)
@@ -153,8 +163,20 @@ def assemble(
         lifecycle=Lifecycle(opening, rules.book.fingerprint),
         permits=permits,
         sender=sender,
+        checkpoints=checkpoints,
         clock=clock,
     )
 
 
-__all__ = ["SchemaError", "Service", "StartError", "assemble", "initialise", "load_rules", "open_database"]
+def _refuse_unless_sound(checkpoints: Checkpoints) -> None:
+    try:
+        standing = checkpoints.examine()
+    except StoreError:
+        raise StartError("the database has no schema of this version; run: governance init") from None
+    except (LogError, LockStoreError) as error:
+        raise StartError(f"{error}; run: governance init") from None
+    if standing is not Standing.OK:
+        raise StartError(
+            f"the log does not extend its last signed checkpoint ({standing.value}); nothing is decided on a "
+            "log that was rolled back or rewritten. Run: governance audit verify"
+        )

@@ -38,6 +38,7 @@ class LexiconRule:
     act on a hit that lies wholly inside their own match. ``unless_before`` and ``unless_after`` look at the
     rest of the hit's clause. ``beside`` asks for a second thing anywhere in the text. With ``requires`` the
     finding is made only when none of these stands in the text (then terms and patterns may be absent).
+    ``whole_words`` asks for word boundaries at both ends of a short hit: 面包|过敏 is no 包过.
     """
 
     id: RuleId
@@ -76,6 +77,7 @@ _LISTS: Final = (
     "catches", "spares", "channels", "audiences", "purposes", "terms", "patterns", "exempt", "softened",
     "unless_before", "unless_after", "beside", "requires",
 )  # fmt: skip
+_SOURCES: Final = ("exempt", "softened", "unless_before", "unless_after", "beside", "requires")
 _ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -169,16 +171,11 @@ class _Draft:
         if not isinstance(whole_words, bool):
             self._fault("whole_words is true or false")
         category = self._word(FindingCategory, text["category"])
-        rule = {
-            "channels": self._closed(Channel, lists["channels"]),
-            "audiences": self._closed(Audience, lists["audiences"]),
-            "purposes": self._closed(ScreeningPurpose, lists["purposes"]),
-        }
+        channels = self._closed(Channel, lists["channels"])
+        audiences = self._closed(Audience, lists["audiences"])
+        purposes = self._closed(ScreeningPurpose, lists["purposes"])
         patterns = tuple(p for p in map(self._pattern, lists["patterns"]) if p is not None)
-        sources = {
-            key: tuple(filter(None, map(self._source, lists[key])))
-            for key in ("exempt", "softened", "unless_before", "unless_after", "beside", "requires")
-        }
+        sources = {key: tuple(filter(None, map(self._source, lists[key]))) for key in _SOURCES}
         if len(self._faults) > before or category is None or severity is None:
             return None
         return LexiconRule(
@@ -194,8 +191,15 @@ class _Draft:
             terms=lists["terms"],
             patterns=patterns,
             whole_words=whole_words,
-            **rule,
-            **sources,
+            channels=channels,
+            audiences=audiences,
+            purposes=purposes,
+            exempt=sources["exempt"],
+            softened=sources["softened"],
+            unless_before=sources["unless_before"],
+            unless_after=sources["unless_after"],
+            beside=sources["beside"],
+            requires=sources["requires"],
         )
 
     def _fault(self, what: str) -> None:

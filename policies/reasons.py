@@ -7,7 +7,9 @@ teach the next lawful step (ask the member), never the change of purpose that wo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
 
 class Reason(Enum):
@@ -164,3 +166,7 @@ class Reason(Enum):
         "The content needs human review.",
     )
     CONTENT_CLEAN = ("content_clean", "内容检查未发现问题。", "Screening found nothing.")
+
+
+REASONS: Final[Mapping[str, Reason]] = {reason.value: reason for reason in Reason}
+"""Every reason by its code."""

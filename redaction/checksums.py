@@ -17,7 +17,43 @@ _USCC_ALPHABET: Final = "0123456789abcdefghjklmnpqrtuwxy"
 _EARLIEST_YEAR: Final = 1880
 _LATEST_YEAR: Final = 2099
 PROVINCES: Final = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
+    [
+        "11",
+        "12",
+        "13",
+        "14",
+        "15",
+        "21",
+        "22",
+        "23",
+        "31",
+        "32",
+        "33",
+        "34",
+        "35",
+        "36",
+        "37",
+        "41",
+        "42",
+        "43",
+        "44",
+        "45",
+        "46",
+        "50",
+        "51",
+        "52",
+        "53",
+        "54",
+        "61",
+        "62",
+        "63",
+        "64",
+        "65",
+        "71",
+        "81",
+        "82",
+        "83",
+    ]
 )
 """First two digits of GB/T 2260, with the codes of the residence permits for Hong Kong, Macao and Taiwan."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from policies.terms import EntityType
 
 
-class Unfinished(RuntimeError):
+class Unfinished(RuntimeError):  # noqa: N818 - what is true of the search
     """The search for personal data ran out of time, so nothing may be concluded about the text."""
 
 

@@ -1,8 +1,8 @@
 """When personal data in an outbound text is an exposure, and how grave: a table, no search.
 
-个人信息保护法 第二十五条 forbids to make personal data public without separate consent; 第二十八条 names what is
-sensitive; 第五十一条 asks for measures against leaks (民法典 第一千零三十四条 for what is personal). A group reads
-everything; a one-to-one service message goes to the person concerned, so it is looked at, not stopped.
+个人信息保护法 第二十五条 forbids to make personal data public without separate consent; 第二十八条 names what
+is sensitive; 第五十一条 asks for measures against leaks (民法典 第一千零三十四条: what is personal). A group
+reads everything; a one-to-one service message goes to the person concerned, so it is looked at, not stopped.
 A shop's own telephone, the courier's number and a service mailbox are contact data given for that purpose.
 """
 
@@ -23,7 +23,9 @@ _SENSITIVE: Final = frozenset({
     EntityType.MEDICAL_RECORD, EntityType.DRIVER_FILE, EntityType.HEALTH,
 })  # fmt: skip
 """Identity documents, financial accounts and health (第二十八条)."""
-_CONTACT: Final = frozenset({EntityType.CN_MOBILE, EntityType.EMAIL, EntityType.BIRTH_DATE, EntityType.CN_PLATE})
+_CONTACT: Final = frozenset(
+    {EntityType.CN_MOBILE, EntityType.EMAIL, EntityType.BIRTH_DATE, EntityType.CN_PLATE}
+)
 _SHARED: Final = frozenset({Channel.WECOM_GROUP, Channel.OFFICIAL_ACCOUNT})
 """Channels that more than one person reads."""
 
@@ -79,7 +81,11 @@ def _severity(
     if entity.type not in _CONTACT or _is_business(entity, original, named and shared):
         return ScreeningOutcome.ALLOW
     if shared:
-        return ScreeningOutcome.BLOCK if entity.type is EntityType.CN_MOBILE or named else ScreeningOutcome.REVIEW
+        return (
+            ScreeningOutcome.BLOCK
+            if entity.type is EntityType.CN_MOBILE or named
+            else ScreeningOutcome.REVIEW
+        )
     return ScreeningOutcome.REVIEW if entity.type is EntityType.CN_MOBILE else ScreeningOutcome.ALLOW
 
 

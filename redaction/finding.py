@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from redaction import words
 from redaction.cues import possible_kinds
 from redaction.entities import Entity, settle
+from redaction.health import health_facts
 from redaction.normalise import Normalised, normalise
 from redaction.people import people
 from redaction.places import places
-from redaction.health import health_facts
 
 if TYPE_CHECKING:
     from redaction.recognisers import Analyser

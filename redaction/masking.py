@@ -14,18 +14,18 @@ from typing import Final
 
 from policies.terms import EntityType
 from redaction.entities import Entity
+from redaction.names import COMPOUND_SURNAMES
 
 HIDDEN: Final = "***"
 """What stands for a value of which nothing may be shown."""
 HEALTH_HIDDEN: Final = "[健康信息]"
 
 _LONGEST: Final = 256
+_LONG_ACCOUNT: Final = 8
+_LONG_NUMBER: Final = 6
+_TWO: Final = 2
 _SEPARATORS: Final = re.compile(r"[\s\-‐-―_.·]+")
 _INVISIBLE: Final = re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad\ufe00-\ufe0f]")
-_COMPOUND_SURNAMES: Final = frozenset(
-    "欧阳 司马 上官 诸葛 东方 皇甫 尉迟 公孙 慕容 令狐 长孙 宇文 司徒 端木 夏侯 闻人 澹台 公冶 太史 申屠 仲孙 "
-    "轩辕 钟离 鲜于 闾丘 司空 南宫 呼延 百里 东郭 南门 西门 独孤 拓跋 完颜 纳兰 赫连 万俟 濮阳 淳于 单于 左丘".split()
-)
 
 
 def _squeezed(text: str) -> str:
@@ -62,7 +62,8 @@ def _mobile(text: str) -> str:
 
 def _landline(text: str) -> str:
     found = re.fullmatch(
-        r"[(]?(?:\+?86)?[-\s]*(0[12][0-9]|0[3-9][0-9]{2})[)]?[-\s]*([0-9]{3,4})[-\s]?([0-9]{4})(?:\D.*)?", text.strip()
+        r"[(]?(?:\+?86)?[-\s]*(0[12][0-9]|0[3-9][0-9]{2})[)]?[-\s]*([0-9]{3,4})[-\s]?([0-9]{4})(?:\D.*)?",
+        text.strip(),
     )
     return f"{found[1]}-****{found[3]}" if found else HIDDEN
 
@@ -83,14 +84,14 @@ def _wechat(text: str) -> str:
     value = text.strip()
     if re.fullmatch(r"[A-Za-z0-9_\-]{6,20}", value) is None:
         return HIDDEN
-    return value[:3] + "***" + value[-2:] if len(value) > 8 else value[0] + "***" + value[-1]
+    return value[:3] + "***" + value[-2:] if len(value) > _LONG_ACCOUNT else value[0] + "***" + value[-1]
 
 
 def _qq(text: str) -> str:
     value = _squeezed(text)
     if re.fullmatch(r"[1-9][0-9]{4,11}", value) is None:
         return HIDDEN
-    return value[:2] + "***" + value[-2:] if len(value) > 6 else value[0] + "***"
+    return value[:2] + "***" + value[-2:] if len(value) > _LONG_NUMBER else value[0] + "***"
 
 
 def _person(text: str) -> str:
@@ -99,11 +100,11 @@ def _person(text: str) -> str:
         return HIDDEN
     if not "\u3400" <= value[0] <= "\u9fff":
         return text.strip()[0] + HIDDEN
-    if value[:2] in _COMPOUND_SURNAMES and len(value) > 2:
+    if value[:2] in COMPOUND_SURNAMES and len(value) > _TWO:
         return value[:2] + "*" * (len(value) - 2)
     if len(value) == 1:
         return "*"
-    return value[0] + "*" + (value[-1] if 2 < len(value) <= 4 else "")
+    return value[0] + "*" + (value[-1] if _TWO < len(value) <= 2 * _TWO else "")
 
 
 _DISTRICT: Final = re.compile(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from ahocorasick_rs import AhoCorasick
+
 from redaction.spellings import PLAIN, SPLIT, SUSPECT, SYLLABLES
 
 LONGEST: Final = 50_000
@@ -25,7 +27,7 @@ MOST_MARKS: Final = 30
 """Combining marks in a row that still are a text: the limit of the Stream-Safe Text Format (UAX #15 §13)."""
 
 
-class Unreadable(ValueError):
+class Unreadable(ValueError):  # noqa: N818 - what is true of the text, not of the program
     """The text cannot be examined safely, so nothing may be concluded about it."""
 
 
@@ -93,8 +95,10 @@ _FOLDS: Final = _Folds()
 
 
 def normalise(text: str) -> Normalised:
-    """Return the plain spelling: entities decoded, widths and styles folded, invisible signs dropped,
-    traditional signs simplified, lower case.
+    """Return the plain spelling of the text.
+
+    Entities are decoded, widths and styles folded, invisible signs dropped, traditional signs simplified,
+    capital letters made small.
 
     Raises:
         Unreadable: the text is longer than ``LONGEST`` or piles up combining marks.
@@ -134,7 +138,9 @@ def _mapped(text: str) -> Normalised:
 
 _HAN: Final = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _BETWEEN: Final = r" \-_*~|/\\^=`'\"#.·•・‧∙…—–()\[\]{}<>〈〉《》「」『』〔〕“”‘’"
-_FILLER: Final = re.compile(rf"[{_BETWEEN}\u2190-\u2bff\u3003-\u3007\u3012-\u303f\U0001f000-\U0001faff]{{1,4}}")
+_FILLER: Final = re.compile(
+    rf"[{_BETWEEN}\u2190-\u2bff\u3003-\u3007\u3012-\u303f\U0001f000-\U0001faff]{{1,4}}"
+)
 _SPACED: Final = re.compile(rf"(?:[{_HAN}]([,、;:!?。\n])[ ]?){{2,}}(?=[{_HAN}])")
 _STRUCTURE: Final = frozenset("〇〒")
 
@@ -160,9 +166,7 @@ def tighten(plain: Normalised) -> Normalised:
         if _is_han(before) or _is_han(after) or not run.group().isascii():
             dropped.update(range(run.start(), run.end()))
     for run in _SPACED.finditer(text):
-        dropped.update(
-            place for place in range(run.start(), run.end()) if not _is_han(text[place])
-        )
+        dropped.update(place for place in range(run.start(), run.end()) if not _is_han(text[place]))
     if not dropped:
         return plain
     kept = [place for place in range(len(text)) if place not in dropped]
@@ -181,12 +185,13 @@ _SYLLABLE: Final = re.compile(
 _SUSPICIOUS: Final = re.compile(
     "|".join([_SYLLABLE.pattern, *map(re.escape, SPLIT), "[" + "".join(SUSPECT) + "]"])
 )
+_MAYBE_SUSPICIOUS: Final = AhoCorasick([*SYLLABLES, *SPLIT, *SUSPECT])
 
 
 def suspect(view: Normalised) -> tuple[Normalised, frozenset[int]] | None:
     """Return the view with every guess taken, and the places in it that are guesses; None without any."""
     text = view.text
-    if _SUSPICIOUS.search(text) is None:
+    if not _MAYBE_SUSPICIOUS.find_matches_as_indexes(text) or _SUSPICIOUS.search(text) is None:
         return None
     signs: list[str] = []
     starts: list[int] = []

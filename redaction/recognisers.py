@@ -1,13 +1,13 @@
 """Presidio with our own Chinese recognisers: the only module that imports it.
 
-The import costs seconds and about 90 MB, so ``redaction.finding`` loads this module at first use. No model, no
-predefined recogniser (several fetch from the network or fail beside Chinese signs), no built-in context
-search. A pattern that runs out of time raises: Presidio would log and go on, which means "nothing found".
+The import costs seconds and about 90 MB, so ``redaction.finding`` loads this module at first use. No model,
+no predefined recogniser (several fetch from the network or fail beside Chinese signs), no built-in context
+search.  A pattern that runs out of time raises: Presidio would log and go on, which means "nothing found".
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -26,16 +26,17 @@ _BEFORE: Final = 22
 _AFTER: Final = 8
 _JUST_BEFORE: Final = 12
 _SURER: Final = 0.1
+_SEPARATOR_SIGNS: Final = " .-·"
 _SEPARATORS: Final = regex.compile(r"[ .\-·]+")
 
 
-class ShapeRecogniser(EntityRecognizer):  # type: ignore[misc] # Presidio ships no types
+class ShapeRecogniser(EntityRecognizer):
     """Finds one type of identifier by its shapes, checks and the words around it."""
 
     def __init__(self, kind: EntityType, shapes: Sequence[Shape]) -> None:
         self._kind = kind
         self._shapes = tuple((shape, regex.compile(shape.pattern)) for shape in shapes)
-        super().__init__(supported_entities=[kind.value], name=f"{kind}_recogniser", supported_language=_LANGUAGE)
+        super().__init__([kind.value], name=f"{kind}_recogniser", supported_language=_LANGUAGE)
 
     def load(self) -> None:
         """Nothing to load: the shapes are compiled."""
@@ -60,7 +61,10 @@ def _matches(shape: Shape, program: Any, text: str) -> Iterator[tuple[int, int, 
     for found in program.finditer(text, overlapped=False, timeout=_SECONDS):
         start, end = found.span(group)
         value = text[start:end]
-        if shape.check is not None and not shape.check(_SEPARATORS.sub("", value) if group == 0 else value):
+        if shape.check is not None and group == 0:
+            value = _checked(shape.check, value)
+            end = start + len(value)
+        if not value or (shape.check is not None and group and not shape.check(value)):
             continue
         before = text[max(0, start - _BEFORE) : start]
         around = before + text[end : end + _AFTER]
@@ -75,7 +79,15 @@ def _matches(shape: Shape, program: Any, text: str) -> Iterator[tuple[int, int, 
         yield start, end, min(1.0, shape.score + _SURER) if supported else shape.score
 
 
-class _ContextIsDone(ContextAwareEnhancer):  # type: ignore[misc] # Presidio ships no types
+def _checked(check: Callable[[str], bool], value: str) -> str:
+    """Return the value, or what is left of it without a further number behind a separator, or nothing."""
+    while value and not check(_SEPARATORS.sub("", value)):
+        value = value[: max(map(value.rfind, _SEPARATOR_SIGNS))] if _SEPARATORS.search(value) else ""
+        value = value.rstrip(_SEPARATOR_SIGNS)
+    return value
+
+
+class _ContextIsDone(ContextAwareEnhancer):
     """Each recogniser has looked at its own context; the built-in enhancer copies every result."""
 
     def __init__(self) -> None:

@@ -1,9 +1,10 @@
 """Examine an outbound text by the rule library: pure, linear in the length of the text, all findings at once.
 
 Promises that every finding names its rule, its legal source and its place in what the sender wrote (code
-points, end exclusive), and that a hit which needs a guess (homophone, pinyin, split sign) is never graver than
-review. Exemptions act on the claim they cover, never on the sentence around it (广告绝对化用语执法指南, 2023).
-It never changes the text and never fetches anything; finding personal data is another's craft, given to it.
+points, end exclusive), and that a hit which needs a guess (homophone, pinyin, split sign) is never graver
+than review. Exemptions act on the claim they cover, never on the sentence around it
+(广告绝对化用语执法指南, 2023). It never changes the text and never fetches anything; finding personal data is
+another's craft, given to it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from redaction.words import straddled
 
 _GRAVITY: Final = {ScreeningOutcome.ALLOW: 0, ScreeningOutcome.REVIEW: 1, ScreeningOutcome.BLOCK: 2}
 _CLAUSE_ENDS: Final = frozenset(",。!?;\n")
+_ACCIDENT: Final = 4
+"""A longer hit does not come about by two innocent words standing side by side."""
 _CLAUSE: Final = 16
 """How many signs before or after a hit still belong to its claim."""
 
@@ -72,6 +75,15 @@ class Verdict:
         raise TypeError("a verdict has no truth value; look at its outcome")
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One way to look at a draft: its view, and which places of it are guesses (None: nothing is)."""
+
+    draft: Draft
+    view: Normalised
+    guesses: frozenset[int] | None
+
+
 class _Program:
     """One rule made ready to run."""
 
@@ -87,7 +99,7 @@ class _Program:
 
     def spared(self, text: str, start: int, end: int) -> bool:
         """Say whether the hit is no breach after all."""
-        if self.rule.whole_words and straddled(text, start, end):
+        if self.rule.whole_words and end - start <= _ACCIDENT and straddled(text, start, end):
             return True
         if _covers(self._exempt, text, start, end):
             return True
@@ -112,19 +124,30 @@ class Screener:
     def __init__(self, rules: Sequence[LexiconRule], finder: FindsPersonalData) -> None:
         self._finder = finder
         self._programs = tuple(_Program(rule) for rule in rules)
-        needles: dict[str, list[tuple[int, int]]] = {}
+        needles: dict[str, int] = {}
+        uses: list[list[tuple[int, int]]] = []
+        self._also: dict[tuple[int, int], tuple[frozenset[int], ...]] = {}
+
+        def needle(text: str) -> int:
+            if text not in needles:
+                needles[text] = len(uses)
+                uses.append([])
+            return needles[text]
+
         self._standing: list[int] = []
         for number, rule in enumerate(rules):
             if not rule.terms and not rule.patterns:
                 self._standing.append(number)
             for term in rule.terms:
-                needles.setdefault(tighten(normalise(term)).text, []).append((number, _TERM))
+                uses[needle(tighten(normalise(term)).text)].append((number, _TERM))
             for place, pattern in enumerate(rule.patterns):
-                for need in pattern.needs:
-                    needles.setdefault(need, []).append((number, place))
-        self._needles = tuple(needles)
-        self._uses = tuple(tuple(uses) for uses in needles.values())
-        self._automaton = AhoCorasick(self._needles)
+                first, *also = (frozenset(map(needle, need)) for need in pattern.needs)
+                for index in first:
+                    uses[index].append((number, place))
+                self._also[number, place] = tuple(also)
+        self._uses = tuple(tuple(use) for use in uses)
+        self._automaton = AhoCorasick(list(needles))
+        self._applicable: dict[tuple[Channel, ScreeningPurpose, Audience], frozenset[int]] = {}
 
     def screen(self, draft: Draft) -> Verdict:
         """Return the outcome and every finding, in the order of their places.
@@ -134,10 +157,10 @@ class Screener:
         """
         plain = normalise(draft.text)
         view = tighten(plain)
-        findings = list(self._hits(draft, view, None))
+        findings = list(self._hits(_Look(draft, view, None)))
         guessed = suspect(view)
         if guessed is not None:
-            findings += self._hits(draft, *guessed)
+            findings += self._hits(_Look(draft, *guessed))
         findings += self._missing(draft, view)
         findings += [
             Finding(
@@ -152,60 +175,65 @@ class Screener:
                 exposure.suggestion,
                 exposure.severity,
             )
-            for exposure in exposures(
-                draft.text, self._finder.search(plain), draft.channel, draft.purpose
-            )
+            for exposure in exposures(draft.text, self._finder.search(plain), draft.channel, draft.purpose)
         ]
         kept = _reduced(findings)
         outcome = max((f.severity for f in kept), key=_GRAVITY.__getitem__, default=ScreeningOutcome.ALLOW)
         return Verdict(outcome, kept)
 
-    def _hits(
-        self, draft: Draft, view: Normalised, guesses: frozenset[int] | None
-    ) -> Iterator[Finding]:
-        text = view.text
+    def _hits(self, look: _Look) -> Iterator[Finding]:
+        text = look.view.text
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        if not hits:
+            return
+        applicable = self._applicable_to(look.draft)
+        seen = {needle for needle, _, _ in hits}
         to_run: set[tuple[int, int]] = set()
-        for needle, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
+        for needle, start, end in hits:
             for number, place in self._uses[needle]:
-                program = self._programs[number]
-                if not program.rule.applies(draft.channel, draft.purpose, draft.audience):
+                if number not in applicable:
                     continue
                 if place != _TERM:
                     to_run.add((number, place))
                 elif _is_word(text, start, end):
-                    yield from self._judged(draft, view, program, start, end, guesses)
+                    yield from _judged(look, self._programs[number], start, end)
         for number, place in sorted(to_run):
+            if any(seen.isdisjoint(need) for need in self._also[number, place]):
+                continue
             program = self._programs[number]
             for found in program.patterns[place].finditer(text):
-                yield from self._judged(draft, view, program, found.start(), found.end(), guesses)
+                yield from _judged(look, program, found.start(), found.end())
 
-    def _judged(
-        self,
-        draft: Draft,
-        view: Normalised,
-        program: _Program,
-        start: int,
-        end: int,
-        guesses: frozenset[int] | None,
-    ) -> Iterator[Finding]:
-        if start == end or (guesses is not None and guesses.isdisjoint(range(start, end))):
-            return
-        if program.spared(view.text, start, end) or not program.speaks(view.text):
-            return
-        guess = guesses is not None
-        doubtful = guess or program.softened(view.text, start, end)
-        severity = ScreeningOutcome.REVIEW if doubtful else program.rule.severity
-        yield _finding(program.rule, draft.text, *view.span(start, end), severity)
+    def _applicable_to(self, draft: Draft) -> frozenset[int]:
+        """Return the numbers of the rules that speak about such a message; worked out once for each kind."""
+        kind = (draft.channel, draft.purpose, draft.audience)
+        if kind not in self._applicable:
+            self._applicable[kind] = frozenset(
+                number for number, program in enumerate(self._programs) if program.rule.applies(*kind)
+            )
+        return self._applicable[kind]
 
     def _missing(self, draft: Draft, view: Normalised) -> Iterator[Finding]:
+        applicable = self._applicable_to(draft)
         for number in self._standing:
-            program = self._programs[number]
-            rule = program.rule
-            if rule.applies(draft.channel, draft.purpose, draft.audience) and program.speaks(view.text):
+            if number in applicable and self._programs[number].speaks(view.text):
+                rule = self._programs[number].rule
                 yield _finding(rule, draft.text, 0, len(draft.text), rule.severity)
 
 
 _TERM: Final = -1
+
+
+def _judged(look: _Look, program: _Program, start: int, end: int) -> Iterator[Finding]:
+    guess = look.guesses is not None
+    if start == end or (look.guesses is not None and look.guesses.isdisjoint(range(start, end))):
+        return
+    text = look.view.text
+    if program.spared(text, start, end) or not program.speaks(text):
+        return
+    doubtful = guess or program.softened(text, start, end)
+    severity = ScreeningOutcome.REVIEW if doubtful else program.rule.severity
+    yield _finding(program.rule, look.draft.text, *look.view.span(start, end), severity)
 
 
 def _finding(rule: LexiconRule, original: str, start: int, end: int, severity: ScreeningOutcome) -> Finding:
@@ -263,9 +291,7 @@ def _joins(left: str, right: str) -> bool:
 
 def _reduced(findings: list[Finding]) -> tuple[Finding, ...]:
     """Return the findings without those that say less about a place that another one covers."""
-    ordered = sorted(
-        findings, key=lambda f: (-_GRAVITY[f.severity], f.start - f.end, f.start, f.rule)
-    )
+    ordered = sorted(findings, key=lambda f: (-_GRAVITY[f.severity], f.start - f.end, f.start, f.rule))
     kept: list[Finding] = []
     for finding in ordered:
         if not any(

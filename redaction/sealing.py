@@ -78,9 +78,9 @@ class WrappedKey:
     wrapped: bytes
 
 
-def _lengths(label: bytes, *parts: str) -> bytes:
-    encoded = (part.encode() for part in parts)
-    return label + b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+def _bound(label: str, *parts: str) -> bytes:
+    """Return label and parts as one unambiguous string: each part goes behind its length."""
+    return (label + "".join([f"{len(part)}:{part}" for part in parts])).encode()
 
 
 class Sealer:
@@ -143,11 +143,11 @@ class Sealer:
         return cached
 
     def _key_place(self, kid: str, owner_id: str, key_class: KeyClass) -> bytes:
-        return _lengths(b"gov/dek/v1\0", self._tenant, self._tenant_key_id, owner_id, key_class, kid)
+        return _bound("gov/dek/v1\0", self._tenant, self._tenant_key_id, owner_id, key_class, kid)
 
     def _cell_place(self, key: WrappedKey, place: Place) -> bytes:
-        return _lengths(
-            b"gov/field/v1\0",
+        return _bound(
+            "gov/field/v1\0",
             self._tenant,
             place.subject_id,
             place.entity,

@@ -38,14 +38,15 @@ _TRADITIONAL: Final = (
     "週周遊游選选遲迟遷迁邀邀郵邮鄭郑鄧邓醬酱釀酿針针釣钓鈔钞鈕钮鉛铅銅铜鋼钢錄录錢钱錦锦鎮镇鏟铲鑒鉴鑑鉴"
     "閒闲閱阅闆板陣阵陳陈雞鸡霸霸韓韩韻韵項项頌颂頓顿領领頸颈顆颗顛颠颱台飄飘飽饱餅饼餐餐餓饿騰腾驕骄骨骨"
     "髒脏體体鬧闹鬥斗魯鲁鷹鹰麵面黴霉點点鼠鼠爲为衛卫羣群啓启竈灶峯峰牀床裏里僞伪凈净並并佔占佈布係系傢家"
-    "値值産产説说脫脱稅税絶绝勗勖癒愈痺痹嚐尝汙污洩泄"
+    "歸归傾倾僱雇喚唤嘗尝噴喷嚮向塗涂夢梦奧奥娛娱嬌娇寵宠將将尋寻屍尸幾几庫库廳厅彈弹後后悅悦慮虑憂忧懸悬捲卷撥拨擬拟攤摊攔拦攬揽斂敛晝昼暈晕暢畅"
+    "棄弃棟栋棧栈槍枪檻槛欄栏毀毁淚泪測测渦涡漸渐濾滤濫滥瀉泻灑洒災灾燙烫營营牽牵犧牺猶犹獻献瓊琼畝亩疊叠癢痒盃杯睏困確确碩硕祕秘禦御稟禀穀谷竊窃"
+    "筍笋糾纠紗纱紛纷紮扎絨绒綢绸綱纲緻致縣县縱纵罷罢羨羡翹翘聰聪脈脉腳脚膩腻舉举艷艳葷荤蒼苍蔥葱薑姜蘋苹蘭兰蝦虾蠟蜡衆众褲裤詳详誇夸誰谁諒谅謠谣"
+    "豬猪貓猫貿贸踴踊軌轨輩辈輻辐轟轰逕径遞递遼辽釘钉鈉钠鈣钙銳锐鋒锋鍋锅鑽钻閃闪閥阀闊阔闖闯隻只雖虽靚靓鞏巩頒颁頗颇顫颤飾饰飼饲駐驻駛驶驛驿鴨鸭"
+    "鴻鸿鹼碱齋斋檸柠滲渗緒绪暫暂謹谨誌志値值産产説说脫脱稅税絶绝勗勖癒愈痺痹嚐尝汙污洩泄"
 )
 
 _NUMERALS: Final = "壹一贰二貳二叁三參三肆四柒七捌八玖九拾十佰百仟千萬万億亿〇零兩两廿二"
-_LATIN_TWINS: Final = (
-    "аaвbеeкkмmнhоoрpсcтtуyхxіiјjѕsԁdԛqԝwαaβbεeκkοoρpτtυuχxνvιi"
-    "ɑaɡgıiℓlｖvⅴvⅵw"
-)
+_LATIN_TWINS: Final = "аaвbеeкkмmнhоoрpсcтtуyхxіiјjѕsԁdԛqԝwαaβbεeκkοoρpτtυuχxνvιiɑaɡgıiℓlｖvⅴvⅵw"
 
 _WORDS_KEEP: Final = frozenset("乾")
 """Signs that are common simplified words by themselves and so are not replaced for good (乾隆, 乾坤)."""
@@ -152,7 +153,9 @@ _SUSPECTS: Final = {
 }
 """A sign of the rules to the signs that advertisers write instead of it."""
 
-_BROAD: Final = frozenset("决觉及己急吸未心新讯君要介底手守加往份响右令米正国比转订围维志至制预育聊跟佳受排马过家")
+_BROAD: Final = frozenset(
+    "决觉及己急吸未心新讯君要介底手守加往份响右令米正国比转订围维志至制预育聊跟佳受排马过家"
+)
 """Guesses that are everyday signs: each would be tried on almost every text and finds too little."""
 
 

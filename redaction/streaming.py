@@ -32,7 +32,7 @@ class Finds(Protocol):
         """Return the personal data; places are code points of the text."""
 
 
-class _Malformed(ValueError):
+class _Malformed(ValueError):  # noqa: N818 - what is true of the line
     """The line is no question; the message is for the sender and holds nothing of the line."""
 
 

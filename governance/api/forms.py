@@ -152,9 +152,17 @@ class WithdrawForm(Form):
     on_behalf_of: MemberId | None = None
 
 
+class NothingForm(Form):
+    """The body of a call that needs none: an empty object."""
+
+
 class HideForm(Form):
     """A category to hide, from everybody or from one person."""
 
     category: Word
     viewer: MemberId | None = None
     hidden: bool = True
+
+
+MEMBERS: Final = frozenset(name for form in Form.__subclasses__() for name in form.model_fields)
+"""Every member that some body declares. Error pointers repeat these and no other word of a body."""

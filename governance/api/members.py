@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from governance.accesses import Access, of_member
 from governance.api import access
 from governance.api.consents import consent_body
-from governance.api.forms import HideForm
+from governance.api.forms import HideForm, NothingForm
 from governance.consenting import NoSuchConsentError, On, UnfitConsentError
 from governance.cursors import Cursors
 from governance.door import route_for
@@ -17,6 +19,8 @@ from policies.identifiers import Prefix, pattern
 from policies.terms import SubjectId
 
 router = APIRouter(prefix="/v1/me", route_class=route_for(access.signed_in_member), tags=["members"])
+_LIMIT: Final = r"^(?:[1-9][0-9]?|1[0-9]{2}|200)$"
+"""A number from 1 to 200 in its one spelling; ``+1``, ``1_0`` and ``1.0`` are others."""
 
 
 def _on(request: Request) -> On:
@@ -28,7 +32,7 @@ def _on(request: Request) -> On:
 async def accesses(
     request: Request,
     cursor: str | None = Query(None, max_length=200),
-    limit: int = Query(50, ge=1, le=200),
+    limit: str = Query("50", pattern=_LIMIT),
 ) -> Response:
     """Return reads, writes and messages about the member, newest first, blocked attempts included."""
     service = access.service_of(request)
@@ -38,7 +42,7 @@ async def accesses(
     if cursor is not None and before is None:
         raise ProblemError(Problem.INVALID_REQUEST, errors=[{"pointer": "/cursor", "code": "unknown_cursor"}])
     found, more = await access.in_store(
-        request, lambda: of_member(service, SubjectId(caller.actor_id), before, limit)
+        request, lambda: of_member(service, SubjectId(caller.actor_id), before, int(limit))
     )
     spoken = access.language(request)
     return access.as_json(
@@ -86,7 +90,9 @@ async def consents(request: Request) -> Response:
 
 
 @router.post("/consents/{consent_id}/withdraw", operation_id="withdraw_my_consent", summary="Withdraw")
-async def withdraw(request: Request, consent_id: str = Path(pattern=pattern(Prefix.CONSENT))) -> Response:
+async def withdraw(
+    request: Request, _form: NothingForm, consent_id: str = Path(pattern=pattern(Prefix.CONSENT))
+) -> Response:
     """Withdraw; one call, nothing else needed."""
     service = access.service_of(request)
     on = _on(request)

@@ -10,6 +10,7 @@ from governance.asking import RecipientAnswer, SendAsk, Unrecorded
 from governance.door import route_for
 from governance.identity import Scope
 from governance.problems import Problem, ProblemError
+from governance.replay import KeyReusedError
 from policies.identifiers import Prefix, new_id
 from policies.terms import Audience, Channel, Purpose, ScreeningPurpose, SubjectId
 from redaction.masking import mask_spans
@@ -59,8 +60,11 @@ async def send(request: Request, form: MessageForm) -> Response:
         tuple(map(SubjectId, dict.fromkeys(form.recipients))),
         access.request_id_of(request),
     )
+    once = await access.once_of(request)
     try:
-        sent = await access.in_store(request, lambda: service.dispatch.send(ask, service.clock()))
+        sent = await access.in_store(request, lambda: service.dispatch.send(ask, service.clock(), once))
+    except KeyReusedError:
+        raise ProblemError(Problem.KEY_REUSED) from None
     except Unreadable:
         raise _unreadable() from None
     if isinstance(sent, Unrecorded):
@@ -78,6 +82,7 @@ async def send(request: Request, form: MessageForm) -> Response:
 def _recipient_body(answer: RecipientAnswer, spoken: str) -> dict[str, object]:
     body: dict[str, object] = {
         "id": answer.recipient,
+        "decision_id": answer.decision_id,
         "outcome": answer.outcome.value,
         "reasons": access.say(answer.reasons, spoken),
         "receipt": answer.receipt,

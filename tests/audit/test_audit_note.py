@@ -117,6 +117,7 @@ ROOT = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
         f"log\n3\n{ROOT}\nextension\n",
         "log\n3\nAQEB\n",
         "log\n3\nno base64\n",
+        f"log\n3\n{ROOT[:-2]}F=\n",
     ],
 )
 def test_other_lines_are_no_checkpoint(text: str) -> None:

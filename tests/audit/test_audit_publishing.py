@@ -19,6 +19,9 @@ from audit.lockstore import LockStore, LockStoreError
 from audit.publishing import NotPublishedError, Standing, examine, first_note, publish
 from governance.database import Database
 
+# The rules are the same on both engines; what touches the database differently is tried on both.
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def log(database: Database) -> Database:
@@ -63,6 +66,7 @@ def test_a_checkpoint_is_signed_kept_outside_and_stored(log: Database, lock: Loc
     assert stored(log)[-1] == (3, published.note, NOW)
 
 
+@ON_SQLITE
 def test_the_same_head_is_not_signed_twice(log: Database, lock: LockStore) -> None:
     append(log, 1)
     first = publish(log.transaction, a_signer(), lock, NOW)
@@ -72,6 +76,7 @@ def test_the_same_head_is_not_signed_twice(log: Database, lock: LockStore) -> No
     assert stored(log)[-1][2] == NOW
 
 
+@ON_SQLITE
 def test_an_empty_log_stands_on_its_first_note(log: Database, lock: LockStore) -> None:
     assert standing(log, lock) is Standing.OK
     assert not publish(log.transaction, a_signer(), lock, NOW).fresh
@@ -125,6 +130,7 @@ def test_of_two_signers_with_one_lock_the_second_fails(log: Database, lock: Lock
     assert [size for size, _, _ in stored(log)] == [0, 2]
 
 
+@ON_SQLITE
 def test_a_log_cut_back_is_not_signed_and_not_started(log: Database, lock: LockStore) -> None:
     append(log, *range(10))
     publish(log.transaction, a_signer(), lock, NOW)
@@ -137,6 +143,7 @@ def test_a_log_cut_back_is_not_signed_and_not_started(log: Database, lock: LockS
     assert caught.value.standing is Standing.ROLLBACK
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("grown", [0, 3])
 def test_a_rewritten_log_is_not_signed_and_not_started(log: Database, lock: LockStore, grown: int) -> None:
     append(log, *range(10))
@@ -151,6 +158,7 @@ def test_a_rewritten_log_is_not_signed_and_not_started(log: Database, lock: Lock
     assert caught.value.standing is Standing.FORK
 
 
+@ON_SQLITE
 def test_a_log_whose_tiles_are_gone_is_not_signed(log: Database, lock: LockStore) -> None:
     append(log, *range(3))
     publish(log.transaction, a_signer(), lock, NOW)
@@ -159,6 +167,7 @@ def test_a_log_whose_tiles_are_gone_is_not_signed(log: Database, lock: LockStore
     assert standing(log, lock) is Standing.FORK
 
 
+@ON_SQLITE
 def test_the_note_of_another_log_is_a_fork(log: Database, tmp_path: Path) -> None:
     other = LockStore.create(tmp_path / "other.sqlite", first_note("other.example/log", a_signer()))
     assert standing(log, other) is Standing.FORK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from functools import cache
 from hashlib import sha256
 
 import pytest
@@ -44,6 +45,7 @@ def model_root(hashes: list[bytes]) -> bytes:
 ROOTS = [model_root(HASHES[:size]) for size in range(LARGEST + 1)]
 
 
+@cache
 def node(height: int, index: int) -> bytes:
     return model_root(HASHES[index << height : (index + 1) << height])
 

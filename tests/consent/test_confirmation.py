@@ -176,6 +176,18 @@ def test_only_a_mac_is_stored_and_it_binds_the_terms(database: Database) -> None
     assert tried(database, consent.consent_id, code) == NotConfirmed()
 
 
+def test_a_mac_copied_from_another_consent_confirms_nothing(database: Database) -> None:
+    consent, code = ticked(database)
+    other, _ = ticked(database)
+    table = ConsentChallenge.__table__
+    with database.transaction() as tx:
+        macs = {row[0]: row[2] for row in tx.rows(_CHALLENGES)}
+        tx.run(table.update().values(code_hmac=macs[consent.consent_id]), {})
+        tx.commit()
+    assert tried(database, other.consent_id, code) == NotConfirmed()
+    assert isinstance(tried(database, consent.consent_id, code), Confirmed)
+
+
 def test_the_development_outbox_shows_codes_and_prints_none() -> None:
     outbox = DevelopmentOutbox()
     for number in range(3):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 
 import pytest
 from consent_story import BIRTHS, DAY, START, actor_of, book_of_rules, grant, instant, story, subject_of
 
-from consent.rules import Question, Standing, hidden, standing, state_of
+from consent.rules import Question, Standing, hidden, hidden_categories, standing, standings, state_of
 from policies.reasons import Reason
 
 CASES = tomllib.loads(Path(__file__).with_name("standing.toml").read_text("utf-8"))["case"]
@@ -62,6 +63,13 @@ def test_an_event_recorded_before_it_occurred_does_not_count() -> None:
         for e in story("adult", ["0 self consents marketing.direct outreach.sms"])
     ]
     assert standing(forged, ask, BOOK).reason is Reason.NO_CONSENT
+
+
+def test_a_notice_that_was_shown_after_the_tick_informed_nobody() -> None:
+    ask = question_of("adult", {"purpose": "marketing.direct", "category": "outreach.sms"})
+    served, *rest = story("adult", ["0 self consents marketing.direct outreach.sms"])
+    late = served._replace(occurred_at=served.occurred_at + 1, recorded_at=served.recorded_at + 1)
+    assert standing([late, *rest], ask, BOOK).reason is Reason.NO_CONSENT
 
 
 def test_a_grant_from_the_future_does_not_count_yet() -> None:
@@ -124,3 +132,51 @@ def test_a_permit_says_until_when_it_holds() -> None:
     assert answer.valid_until == START + 60_000 + 180 * DAY
     assert answer.consent_id == "con_0001"
     assert len(answer.event_ids) == 3
+
+
+def test_a_late_recorded_refusal_beats_what_was_agreed_before_it_was_recorded() -> None:
+    log = list(story("adult", ["1 self consents marketing.direct outreach.sms"]))
+    (letter,) = story("adult", ["0 self refuses marketing"])
+    log.append(letter._replace(recorded_at=instant("2")))
+    ask = question_of("adult", {"purpose": "marketing.direct", "category": "outreach.sms"})
+    assert standing(log, ask, BOOK).reason is Reason.REFUSED_BY_PERSON
+
+
+def test_nothing_is_hidden_from_the_guardian_of_a_child_and_only_of_a_child() -> None:
+    for person, seen in (("child", frozenset()), ("teen", frozenset({"content.history"}))):
+        log = story(person, ["0 mother becomes_guardian", "1 self hides content everybody"])
+        asked = ("content.history", "purchase.history")
+        now, birth = instant("5"), BIRTHS[person]
+        assert hidden_categories(log, asked, "mem_mother", now, birth) == seen
+        assert hidden_categories(log, asked, "mem_father", now, birth) == {"content.history"}
+        assert hidden_categories(log, asked, "mem_mother", now, None) == {"content.history"}
+
+
+def test_several_questions_get_the_answers_that_each_would_get() -> None:
+    log = story(
+        "adult",
+        ["0 self consents marketing.direct outreach.sms", "0 self ticks analytics.usage content.history"],
+    )
+    asks = [
+        question_of("adult", {"purpose": purpose, "category": category, "at": at})
+        for purpose in ("marketing.direct", "analytics.usage")
+        for category in ("outreach.sms", "content.history")
+        for at in ("0", "5", "500")
+    ]
+    assert standings(log, asks, BOOK) == [standing(log, ask, BOOK) for ask in asks]
+
+
+def test_a_guardians_consent_is_good_until_the_child_turns_14_at_most() -> None:
+    log = story("almost_14", ["0 mother becomes_guardian", "1 mother consents service.health health.record"])
+    answer = standing(
+        log, question_of("almost_14", {"purpose": "service.health", "category": "health.record"}), BOOK
+    )
+    assert (answer.permits, answer.valid_until) == (True, instant("10"))
+
+
+def test_where_only_consent_will_do_a_basis_row_is_no_way_round() -> None:
+    ask = question_of("adult", {"purpose": "service.delivery", "category": "contact.address"})
+    stricter = dataclasses.replace(BOOK.purposes[ask.purpose], needs_consent=True)
+    book = dataclasses.replace(BOOK, purposes={**BOOK.purposes, ask.purpose: stricter})
+    assert standing((), ask, BOOK).reason is Reason.LEGAL_BASIS
+    assert standing((), ask, book).reason is Reason.NO_CONSENT

@@ -7,19 +7,14 @@ says so with a check of its own. Oracles here use none of the product's helpers.
 from __future__ import annotations
 
 import dataclasses
-from datetime import date, timedelta
 
 from consent_story import BIRTHS, DAY, MINUTE, START, actor_of, book_of_rules, event, grant, subject_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from consent.ages import age_on, next_transition, reached_at
 from consent.events import Capacity, Event, EventKind
 from consent.rules import Question, Standing, hidden, standing
 from policies.reasons import Reason
-
-settings.register_profile("consent", max_examples=120, deadline=None, database=None)
-settings.load_profile("consent")
 
 BOOK = book_of_rules()
 DENIALS = [
@@ -30,6 +25,7 @@ DENIALS = [
     EventKind.RESTRICTED,
 ]
 NOW = START + 20 * DAY
+thorough = settings(max_examples=120, deadline=None, database=None)
 instants = st.integers(-2, 24).map(lambda half_day: START + half_day * DAY // 2)
 actors = st.sampled_from(["self", "mother", "father", "primary", "stranger", "service"])
 purposes = st.sampled_from(
@@ -112,6 +108,7 @@ def cited(log: list[Event], answer: Standing) -> list[Event]:
     return [e for e in log if e.event_id in answer.event_ids]
 
 
+@thorough
 @given(people, st.sampled_from(sorted(BOOK.purposes)), st.sampled_from(sorted(BOOK.categories)))
 def test_p1_an_empty_log_permits_nothing_but_what_the_law_row_names(
     person: str, purpose: str, category: str
@@ -122,6 +119,7 @@ def test_p1_an_empty_log_permits_nothing_but_what_the_law_row_names(
     assert answer.permits is (named and not category.startswith("comms"))
 
 
+@thorough
 @given(situations(), st.randoms(use_true_random=False))
 def test_p2_order_and_redelivery_change_nothing(
     situation: tuple[list[Event], Question], random: object
@@ -132,6 +130,7 @@ def test_p2_order_and_redelivery_change_nothing(
     assert standing(again, question, BOOK) == standing(log, question, BOOK)
 
 
+@thorough
 @given(st.data(), st.sampled_from(["adult", "teen", "child"]))
 def test_p4_a_withdrawal_binds_from_its_instant_on_and_not_before(data: st.DataObject, person: str) -> None:
     log = rightful(person, "service.health", "health.record")
@@ -150,6 +149,7 @@ def test_p4_a_withdrawal_binds_from_its_instant_on_and_not_before(data: st.DataO
         assert standing(longer, known, BOOK).permits is False
 
 
+@thorough
 @given(st.data(), situations())
 def test_p5_one_more_denial_never_opens_anything(
     data: st.DataObject, situation: tuple[list[Event], Question]
@@ -160,6 +160,7 @@ def test_p5_one_more_denial_never_opens_anything(
     assert not (standing([*log, *more], question, BOOK).permits and not standing(log, question, BOOK).permits)
 
 
+@thorough
 @given(st.data(), purposes, categories)
 def test_p7_for_a_child_every_supporting_act_is_a_guardians(
     data: st.DataObject, purpose: str, category: str
@@ -174,6 +175,7 @@ def test_p7_for_a_child_every_supporting_act_is_a_guardians(
         assert any(e.occurred_at <= act.occurred_at for e in linked)
 
 
+@thorough
 @given(st.data(), st.sampled_from(["child", "teen", "adult"]))
 def test_p7_alone_a_child_never_permits(data: st.DataObject, person: str) -> None:
     log = grant(person, "self", "service.health", ["health.record"], data.draw(instants))
@@ -181,6 +183,7 @@ def test_p7_alone_a_child_never_permits(data: st.DataObject, person: str) -> Non
     assert answer.permits is (person != "child")
 
 
+@thorough
 @given(st.data(), st.sampled_from(["teen", "adult"]), purposes, categories)
 def test_p8_from_14_on_what_is_grave_rests_on_own_acts(
     data: st.DataObject, person: str, purpose: str, category: str
@@ -198,6 +201,7 @@ def test_p8_from_14_on_what_is_grave_rests_on_own_acts(
         assert capacities == {Capacity.SELF}
 
 
+@thorough
 @given(st.data(), st.sampled_from(["child", "teen", "unknown"]), categories)
 def test_p9_no_log_permits_profiled_marketing_under_18(
     data: st.DataObject, person: str, category: str
@@ -206,6 +210,7 @@ def test_p9_no_log_permits_profiled_marketing_under_18(
     assert standing(log, ask(person, "marketing.profiled", category), BOOK).permits is False
 
 
+@thorough
 @given(situations())
 def test_p10_the_cited_events_alone_permit_and_none_is_superfluous(
     situation: tuple[list[Event], Question],
@@ -220,6 +225,7 @@ def test_p10_the_cited_events_alone_permit_and_none_is_superfluous(
         assert not by_consent(fewer)
 
 
+@thorough
 @given(
     st.integers(0, 400),
     st.sampled_from([("service.health", "health.record", 180), ("marketing.direct", "outreach.sms", 365)]),
@@ -238,6 +244,7 @@ def test_p11_a_consent_ends_exactly_half_open(own_days: int, row: tuple[str, str
     assert standing(log, ask("adult", purpose, category, now=end), BOOK).reason is Reason.EXPIRED
 
 
+@thorough
 @given(st.data(), situations())
 def test_p12_the_answer_stays_the_same_until_it_says(
     data: st.DataObject, situation: tuple[list[Event], Question]
@@ -251,6 +258,7 @@ def test_p12_the_answer_stays_the_same_until_it_says(
     assert (then.permits, then.reason) == (answer.permits, answer.reason)
 
 
+@thorough
 @given(st.data())
 def test_p14_a_half_late_forged_or_foreign_confirmation_permits_nothing(data: st.DataObject) -> None:
     whole = grant("adult", "self", "marketing.direct", ["outreach.sms"], START)
@@ -280,6 +288,7 @@ def test_p14_a_half_late_forged_or_foreign_confirmation_permits_nothing(data: st
     assert standing(log, question, BOOK).permits is False
 
 
+@thorough
 @given(st.integers(-3 * MINUTE, 12 * MINUTE))
 def test_p14_the_code_counts_within_its_ten_minutes_only(after: int) -> None:
     log = grant("adult", "self", "marketing.direct", ["outreach.sms"], START, confirm_after=after)
@@ -287,6 +296,7 @@ def test_p14_the_code_counts_within_its_ten_minutes_only(after: int) -> None:
     assert answer.permits is (0 <= after < 10 * MINUTE)
 
 
+@thorough
 @given(
     st.data(), st.sampled_from(["adult", "teen", "child"]), st.sampled_from(["content", "content.history"])
 )
@@ -308,6 +318,7 @@ def test_p15_hidden_looks_the_same_whatever_lies_behind(
     assert standing([*log, hide], own, BOOK).reason is not Reason.NOT_AVAILABLE
 
 
+@thorough
 @given(st.permutations(range(4)), instants, instants)
 def test_p15_the_last_switch_counts_and_hiding_wins_a_tie(
     order: list[int], hide_at: int, show_at: int
@@ -323,6 +334,7 @@ def test_p15_the_last_switch_counts_and_hiding_wins_a_tie(
     assert hidden(log, "content.history", "mem_mother", NOW) is (show_at <= hide_at)
 
 
+@thorough
 @given(
     st.data(),
     people,
@@ -335,51 +347,7 @@ def test_p16_communications_never_go_to_others(data: st.DataObject, person: str,
     assert (answer.permits, answer.reason) == (False, Reason.COMMS_SECRECY)
 
 
-births = st.one_of(
-    st.dates(date(2005, 1, 1), date(2020, 12, 31)),
-    st.sampled_from(
-        [date(2008, 2, 29), date(2012, 2, 29), date(2011, 2, 28), date(2011, 12, 31), date(2012, 1, 1)]
-    ),
-)
-
-
-@given(births, st.integers(0, 24), st.integers(0, 86_399_999))
-def test_p17_a_year_is_reached_on_the_day_after_the_birthday(birth: date, years: int, into_day: int) -> None:
-    last = date(birth.year + years + 1, 1, 1) - timedelta(days=1)
-    birthday = next(
-        day
-        for day in (
-            date(birth.year + years, birth.month, birth.day - back)
-            for back in (0, 1)
-            if _exists(birth, years, back)
-        )
-        if day <= last
-    )
-    midnight = (birthday - date(1970, 1, 1)).days * 86_400_000 - 8 * 3_600_000
-    on_birthday, day_after = midnight + into_day, midnight + 86_400_000 + into_day
-    assert age_on(birth, on_birthday) == max(years - 1, 0)
-    assert age_on(birth, day_after) == years
-    assert reached_at(birth, years) == midnight + 86_400_000
-
-
-def _exists(birth: date, years: int, back: int) -> bool:
-    try:
-        date(birth.year + years, birth.month, birth.day - back)
-    except ValueError:
-        return False
-    return True
-
-
-@given(births)
-def test_p17_the_next_transition_is_14_then_18_then_none(birth: date) -> None:
-    fourteen, eighteen = reached_at(birth, 14), reached_at(birth, 18)
-    assert next_transition(birth, fourteen - 1) == fourteen
-    assert next_transition(birth, fourteen) == eighteen
-    assert next_transition(birth, eighteen - 1) == eighteen
-    assert next_transition(birth, eighteen) is None
-    assert (age_on(birth, fourteen - 1), age_on(birth, fourteen)) == (13, 14)
-
-
+@thorough
 @given(situations(), instants)
 def test_p18_nothing_opens_for_an_erased_person(situation: tuple[list[Event], Question], at: int) -> None:
     log, question = situation
@@ -388,6 +356,7 @@ def test_p18_nothing_opens_for_an_erased_person(situation: tuple[list[Event], Qu
     assert answer.permits is False
 
 
+@thorough
 @given(instants)
 def test_d1_what_a_guardian_agreed_to_ends_with_the_guardianship(end: int) -> None:
     log = rightful("child", "service.health", "health.record")
@@ -396,6 +365,7 @@ def test_d1_what_a_guardian_agreed_to_ends_with_the_guardianship(end: int) -> No
     assert answer.permits is (end < START)
 
 
+@thorough
 @given(situations(), situations())
 def test_p6_what_happened_to_somebody_else_changes_nothing(
     situation: tuple[list[Event], Question], other_situation: tuple[list[Event], Question]

@@ -42,24 +42,26 @@ class Line:
     by: str
     why: str
 
+    @classmethod
+    def read(cls, *row: str) -> Line:
+        who, person, relation, act, what, purpose, facts, level, by, why = row
+        asked = (Relation(relation), Action(act), FieldName(what), Purpose(purpose))
+        return cls(who, person, *asked, facts, Level[level.upper()], by, why)
+
     def verdict(self, plan: Plan, book: RuleBook) -> Verdict:
         names = [] if self.who == "-" else self.who.split("+")
         roles = frozenset((scope, Role(name)) for name in names for scope in book.roles[Role(name)].scopes)
         words = self.facts.split()
-        facts = {condition: condition in words for condition in SAID_TO_BE_TRUE if f"?{condition}" not in words}
+        facts = {
+            condition: condition in words for condition in SAID_TO_BE_TRUE if f"?{condition}" not in words
+        }
         facts |= AGES[self.person] | {Condition.PROFILED: book.purposes[self.purpose].profiled}
         return plan.verdict(roles, self.what, self.act, self.relation, self.purpose, facts)
 
 
 def lines() -> list[Line]:
     document = tomllib.loads((Path(__file__).parent / "golden.toml").read_text(encoding="utf-8"))
-    return [
-        Line(
-            who, person, Relation(relation), Action(act), FieldName(what), Purpose(purpose), facts,
-            Level[level.upper()], by, why,
-        )  # fmt: skip
-        for who, person, relation, act, what, purpose, facts, level, by, why in document["rows"]
-    ]
+    return [Line.read(*row) for row in document["rows"]]
 
 
 LINES = lines()

@@ -67,10 +67,26 @@ def test_duties_come_from_the_rows_that_reach_the_level(plan: Plan) -> None:
     assert verdict.duties == ("log=high", "notify=subject", "ttl=900")
 
 
-def test_a_cap_is_named_and_leaves_the_lower_form(plan: Plan) -> None:
-    verdict = agent_reads_mobile(
-        plan, consent=True, ticket=True, under_18=True, unapproved=True
+def with_rows(book: RuleBook, *rows: Grant) -> Plan:
+    return compile_plan(
+        replace(book, grants=MappingProxyType(dict(book.grants) | {row.id: row for row in rows}))
     )
+
+
+def test_duties_of_rows_below_the_level_fall_away(book: RuleBook) -> None:
+    plan = with_rows(book, replace(book.grants[RuleId("S-AG-02")], duties=("choice=non_personal",)))
+    assert agent_reads_mobile(plan, consent=True).duties == ("choice=non_personal",)
+    assert "choice=non_personal" not in agent_reads_mobile(plan, consent=True, ticket=True).duties
+
+
+def test_nothing_shown_obliges_to_nothing(book: RuleBook) -> None:
+    deny = replace(book.grants[RuleId("S-AG-05")], id=RuleId("T-01"), object="mobile", level=Level.EXISTS)
+    verdict = agent_reads_mobile(with_rows(book, deny), consent=True, ticket=True)
+    assert (verdict.level, verdict.duties, verdict.denied_by) == (Level.HIDDEN, (), (RuleId("T-01"),))
+
+
+def test_a_cap_is_named_and_leaves_the_lower_form(plan: Plan) -> None:
+    verdict = agent_reads_mobile(plan, consent=True, ticket=True, under_18=True, unapproved=True)
     assert (verdict.level, verdict.denied_by) == (Level.MASKED, (RuleId("L-MIN-03"),))
     assert verdict.rules == (RuleId("S-AG-02"), RuleId("S-AG-03"), RuleId("L-MIN-03"))
 
@@ -120,7 +136,8 @@ def test_an_unknown_word_is_hidden_without_a_rule(plan: Plan, change: dict[str, 
     assert plan.verdict(**(question | change)) is NO_RULE  # type: ignore[arg-type]
 
 
-def test_a_role_that_is_unknown_or_held_in_the_wrong_place_gives_nothing(plan: Plan) -> None:
+def test_a_role_that_is_unknown_or_held_in_the_wrong_place_gives_nothing(book: RuleBook) -> None:
+    plan = with_rows(book, replace(book.grants[RuleId("S-AG-02")], scope=ANY))
     for roles in ({(Scope.ORG, Role("agent"))}, {(Scope.PORTFOLIO, Role("wizard"))}):
         verdict = plan.verdict(
             frozenset(roles),
@@ -225,6 +242,24 @@ def test_another_allow_row_never_lowers_and_another_deny_row_never_raises(book: 
     ask()
 
 
+COVERED = [
+    ("*", "service.delivery", True),
+    ("service", "service.delivery", True),
+    ("service.delivery", "service.delivery", True),
+    ("service", "services.delivery", False),
+    ("service.deliver", "service.delivery", False),
+    ("service.delivery", "service", False),
+]
+
+
+@pytest.mark.parametrize(("written", "purpose", "covered"), COVERED)
+def test_a_group_covers_what_lies_below_its_dot(
+    book: RuleBook, written: str, purpose: str, covered: bool
+) -> None:
+    row = replace(book.grants[RuleId("S-AG-02")], purpose=written)
+    assert row.covers_purpose(Purpose(purpose)) is covered
+
+
 def crowd(book: RuleBook, number: int) -> RuleBook:
     """Return the book with many more rows for other roles."""
     roles = {
@@ -247,12 +282,20 @@ def crowd(book: RuleBook, number: int) -> RuleBook:
 
 def test_ten_thousand_rows_for_others_change_nothing(book: RuleBook, plan: Plan) -> None:
     crowded = compile_plan(crowd(book, 10_000))
-    for true in ({}, {"consent": True}, {"consent": True, "ticket": True}, {"consent": True, "under_18": True}):
+    for true in (
+        {},
+        {"consent": True},
+        {"consent": True, "ticket": True},
+        {"consent": True, "under_18": True},
+    ):
         assert agent_reads_mobile(crowded, **true) == agent_reads_mobile(plan, **true)
 
 
 def test_threads_agree_while_plans_are_swapped(book: RuleBook) -> None:
-    expected = {ticket: agent_reads_mobile(compile_plan(book), consent=True, ticket=ticket) for ticket in (True, False)}
+    expected = {
+        ticket: agent_reads_mobile(compile_plan(book), consent=True, ticket=ticket)
+        for ticket in (True, False)
+    }
     published = [compile_plan(book)]
     wrong: list[Verdict] = []
     done = threading.Event()

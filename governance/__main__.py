@@ -1,0 +1,101 @@
+"""The command line. Exit codes: 0 done, 1 failed check, 2 usage, 3 denied; ``audit verify`` has its own.
+
+Every command says what to do next when it fails, and prints JSON with ``--json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from audit.ledger import LogError
+from audit.lockstore import LockStoreError
+from governance import commands
+from governance.commands import FAILED, USAGE
+from governance.database import StoreError
+from governance.schema import SchemaError
+from governance.settings import SettingsError
+from governance.wiring import StartError
+from policies.book import BookError
+from policies.roles import TwinDistributionsError
+
+_EXPECTED = (
+    SettingsError,
+    StartError,
+    SchemaError,
+    BookError,
+    LogError,
+    LockStoreError,
+    StoreError,
+    TwinDistributionsError,
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="governance",
+        description="Consent, policy, sealing, screening and a tamper-evident log for household data.",
+        epilog="Settings come from GOVERNANCE_* variables; see the README.",
+    )
+    spoken = argparse.ArgumentParser(add_help=False)
+    spoken.add_argument("--json", action="store_true", help="print JSON")
+    names = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        one = names.add_parser(name, help=text, description=text, parents=[spoken])
+        one.set_defaults(run=run)
+        return one
+
+    add("init", commands.init, "make home, key ring, schema and log; nothing that exists is touched")
+    serve = add("serve", commands.serve, "serve the API and the pages")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8080)
+    serve.add_argument("--workers", type=int, default=1)
+    add("migrate", commands.migrate, "bring the database to this version's schema")
+    add("doctor", commands.doctor, "check the set-up; a list of what is good and what to mend")
+    add("openapi", commands.openapi, "print the OpenAPI document")
+    _add_demo(add("demo", commands.demo, "the world of 张家, served with live traffic"))
+    for name, text in (("screen", "screen texts"), ("redact", "find and mask personal data")):
+        one = add(name, getattr(commands, name), f"{text}, one JSON object a line from stdin to stdout")
+        one.add_argument("--jsonl", action="store_true", required=True, help="JSON lines, the only form")
+    explain = add("explain", commands.explain, "explain a decision: the sentence and the ladder")
+    explain.add_argument("decision_id")
+    audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
+    audit.add_argument("what", choices=["verify"])
+    return parser
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument("what", nargs="?", choices=["play", "world", "tamper"])
+    demo.add_argument("--headless", action="store_true", help="play the two-minute story with assertions")
+    demo.add_argument("--port", type=int, default=0, help="loopback port (default: a free one)")
+    demo.add_argument("--rounds", type=int, default=10, help="rounds of traffic for play")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    # A log line or a page in Chinese must not depend on the terminal's locale.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except _EXPECTED as error:
+        print(f"governance {chosen.command}: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # The reader has seen enough (``| head``); close quietly instead of complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""One access as the person it was about reads it: who, what, what for, and what came of it.
+
+Speaks to the person ("您"), names the one who benefits and not only the service in between, and says
+automatic or human. Never shows a value: the page tells that it was looked at, not what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Final
+
+from governance.accesses import Access
+from governance.ladder import field_title, in_language, listed, purpose_title
+from governance.languages import Say, noted, saying
+from policies.book import RuleBook
+from policies.reasons import Reason
+from policies.terms import Category, Effect, Outcome
+
+_ACTS: Final = {
+    "read": noted("想查看您的%(fields)s"),
+    "check": noted("询问能否使用您的%(fields)s"),
+    "write": noted("想写入您的%(fields)s"),
+}
+_CHANGES: Final = {
+    "deliver": noted("准备把一条消息交付给您"),
+    "read.failed": noted("获准查看，但内容没能打开"),
+    "log.read": noted("查阅了一条与您有关的记录"),
+    "consent.ticked": noted("勾选了一项同意"),
+    "consent.confirmed": noted("确认了一项同意"),
+    "consent.code_refused": noted("验证码没有通过"),
+    "consent.withdrawn": noted("撤回了一项同意"),
+    "records.hidden": noted("隐藏了一类记录"),
+    "records.unhidden": noted("重新显示了一类记录"),
+    "member.added": noted("为您建立了账户"),
+    "guardian.linked": noted("登记了监护关系"),
+    "guardian.ended": noted("结束了监护关系"),
+    "assignment.made": noted("安排了负责您的员工"),
+    "assignment.ended": noted("结束了一名员工对您的负责"),
+}
+_CAME: Final = {
+    Effect.SHOW: noted("看到了：%(fields)s"),
+    Effect.MASK: noted("只看到遮挡后的：%(fields)s"),
+    Effect.EXISTS: noted("只知道有没有：%(fields)s"),
+    Effect.HIDE: noted("没有看到：%(fields)s"),
+}
+_BECAUSE: Final = {
+    Reason.NO_CONSENT: noted("您没有同意把它用于这个目的。"),
+    Reason.UNCONFIRMED: noted("您的同意还没有用验证码确认。"),
+    Reason.WITHDRAWN: noted("您已经撤回了同意。"),
+    Reason.OBJECTED: noted("您已经反对这项处理。"),
+    Reason.RESTRICTED: noted("您已经要求只存储、不使用。"),
+    Reason.REFUSED_BY_PERSON: noted("您已经拒绝过。"),
+    Reason.EXPIRED: noted("您的同意已经过期。"),
+    Reason.NOT_SEPARATE: noted("这是敏感信息，需要您单独同意。"),
+    Reason.DAILY_CAP: noted("今天发给您的推广已经够多了。"),
+    Reason.CONTENT_BLOCKED: noted("这条消息的内容违反规则。"),
+    Reason.CONTENT_NEEDS_REVIEW: noted("这条消息要先由人工复核。"),
+    Reason.NO_RULE: noted("没有规则允许这样做。"),
+    Reason.NOT_AVAILABLE: noted("没有可以提供的内容。"),
+    Reason.CONSENT_GIVEN: noted("您已经为这个目的单独同意。"),
+    Reason.LEGAL_BASIS: noted("为履行与您的约定或法律规定所必需。"),
+    Reason.RULE_ALLOWS: noted("对方的岗位规则允许。"),
+    Reason.OWN_DATA: noted("这是您自己的信息。"),
+}
+_WITHOUT_NEWS: Final = (Reason.MASKED_BY_RULE, Reason.EXISTENCE_ONLY, Reason.CONTENT_CLEAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a member reads about one access, or about ``times`` alike ones between two instants."""
+
+    at: int
+    since: int
+    times: int
+    who: str
+    via: str
+    does: str
+    came: tuple[str, ...]
+    because: str
+    purpose: str
+    automatic: bool
+    own: bool
+    blocked: bool
+    verdict: str
+    tone: str
+    index: int
+
+    def alike(self, other: Telling) -> bool:
+        """Say whether another access tells the same story."""
+        mine = replace(self, at=0, since=0, times=1, index=0)
+        return mine == replace(other, at=0, since=0, times=1, index=0)
+
+    def and_earlier(self, other: Telling) -> Telling:
+        """Return this telling with an earlier, alike one counted in."""
+        return replace(self, since=other.at, times=self.times + 1)
+
+
+def tell(one: Access, book: RuleBook, language: str) -> Telling:
+    """Return an access as its subject reads it."""
+    say = saying(language)
+    nobody = one.blocked and _who(one, say) == say("一位与您无关的人")
+    verdict, tone = _verdict(one, say)
+    return Telling(
+        at=one.at,
+        since=one.at,
+        times=1,
+        who=_who(one, say),
+        via="" if one.on_behalf_of is None else _named(one.who, say),
+        does=_does(one, book, language),
+        came=() if one.blocked or one.own else _came(one, book, language),
+        because=say("对方与您没有关系，连您是否存在也没有告诉。") if nobody else _because(one, language),
+        purpose=purpose_title(one.purpose, book, language) if one.purpose else "",
+        automatic=one.automatic,
+        own=one.own,
+        blocked=one.blocked,
+        verdict=verdict,
+        tone=tone,
+        index=one.index,
+    )
+
+
+def category_titles(categories: Collection[str], book: RuleBook, language: str) -> str:
+    """Return what categories are called."""
+    entries = (book.categories.get(Category(name)) for name in sorted(categories))
+    return listed([in_language(entry.title, language) for entry in entries if entry is not None], language)
+
+
+def notice_of(reference: str) -> str:
+    """Return the id and version of the notice that was shown, without its digest."""
+    return reference.partition("#")[0]
+
+
+def _named(name: str, say: Say) -> str:
+    if name == "self":
+        return say("您自己")
+    if name == "relative":
+        return say("一位家人")
+    if name == "stranger":
+        return say("一位与您无关的人")
+    return say("系统") if name == "lifecycle" else name
+
+
+def _who(one: Access, say: Say) -> str:
+    return _named(one.on_behalf_of or one.who, say)
+
+
+def _does(one: Access, book: RuleBook, language: str) -> str:
+    say = saying(language)
+    if one.outcome is not None:
+        return say("想给您发一条消息")
+    pattern = _ACTS.get(one.action)
+    if pattern is not None and one.fields:
+        fields = listed([field_title(field, book, language) for field, _, _ in one.fields], language)
+        return say(pattern, fields=fields)
+    return say(_CHANGES.get(one.action, noted("做了一次操作")))
+
+
+def _came(one: Access, book: RuleBook, language: str) -> tuple[str, ...]:
+    say = saying(language)
+    if one.action != "read" or len({effect for _, effect, _ in one.fields}) < 2:  # noqa: PLR2004 - alike: one word says it
+        return ()
+    groups: dict[Effect, list[str]] = {}
+    for field, effect, _ in one.fields:
+        groups.setdefault(effect, []).append(field_title(field, book, language))
+    return tuple(say(_CAME[effect], fields=listed(names, language)) for effect, names in groups.items())
+
+
+def _because(one: Access, language: str) -> str:
+    """Return why: what stopped it, or what it rests on."""
+    say = saying(language)
+    stopping = [reason for _, effect, why in one.fields if effect is Effect.HIDE for reason in why]
+    resting = [reason for _, effect, why in one.fields if effect is not Effect.HIDE for reason in why]
+    reasons = one.reasons or stopping or resting
+    told = dict.fromkeys(reason for reason in reasons if reason not in _WITHOUT_NEWS)
+    sentences = (say(_BECAUSE[one]) if one in _BECAUSE else one.sentence(language) for one in told)
+    return (" " if language == "en" else "").join(sentences)
+
+
+def _verdict(one: Access, say: Say) -> tuple[str, str]:
+    if one.outcome is Outcome.HOLD:
+        return say("待人工复核"), "held"
+    if one.blocked:
+        return say("被拦下"), "stop"
+    if one.outcome is Outcome.ADMIT:
+        return say("已放行"), "pass"
+    effects = {effect for _, effect, _ in one.fields}
+    if Effect.HIDE in effects:
+        return say("部分看到"), "part"
+    if Effect.MASK in effects or Effect.EXISTS in effects:
+        return say("遮挡后看到"), "part"
+    if one.action == "read":
+        return say("看到了"), "pass"
+    return say("已完成"), "pass"

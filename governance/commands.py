@@ -1,0 +1,212 @@
+"""What each command does. Commands that only read text load neither database nor keys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from governance import schema, seeding
+from governance.checkpoints import Checkpoints
+from governance.settings import Profile, Settings, read_settings
+from governance.wiring import (
+    Service,
+    StartError,
+    assemble,
+    initialise,
+    load_ring,
+    load_rules,
+    open_database,
+)
+from policies.book import packaged_rules
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+DENIED: Final = 3
+
+
+def settings() -> Settings:
+    """Read the settings of this process."""
+    return read_settings(os.environ, packaged_rules())
+
+
+def _say(chosen: argparse.Namespace, document: object, text: str) -> None:
+    print(json.dumps(document, ensure_ascii=False) if chosen.json else text)
+
+
+def init(chosen: argparse.Namespace) -> int:
+    """Make what is missing."""
+    made = settings()
+    initialise(made)
+    _say(
+        chosen,
+        {"home": str(made.home)},
+        f"已就绪 / ready: {made.home}\n下一步 / next: governance doctor, then governance serve",
+    )
+    return DONE
+
+
+def serve(chosen: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    import uvicorn  # noqa: PLC0415 - only this command and the demo need the server
+
+    current = settings()
+    if current.profile is Profile.PROD and current.on_sqlite and chosen.workers > 1:
+        raise StartError("prod does not serve SQLite with several workers; use PostgreSQL or one worker")
+    assemble(current).close()  # every fault shows here, once, before any worker starts
+    uvicorn.run(
+        "governance.serving:app",
+        factory=True,
+        host=chosen.host,
+        port=chosen.port,
+        workers=chosen.workers,
+        access_log=False,  # paths and addresses of people do not belong into a log
+        server_header=False,
+        log_level="warning",
+        timeout_graceful_shutdown=10,
+    )
+    return DONE
+
+
+def migrate(chosen: argparse.Namespace) -> int:
+    """Bring the schema forward."""
+    current = settings()
+    schema.migrate(current.database_url)
+    _say(chosen, {"revision": schema.expected_revision()}, f"schema {schema.expected_revision()}")
+    return DONE
+
+
+def doctor(chosen: argparse.Namespace) -> int:
+    """Check each part and say how to mend what is not well."""
+    current = settings()
+    checks: list[tuple[str, Callable[[], object]]] = [
+        ("key ring", lambda: load_ring(current)),
+        ("rules", lambda: load_rules(current.rules)),
+        ("database and log", lambda: assemble(current).close()),
+    ]
+    found = []
+    for name, check in checks:
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001 - a doctor reports every illness, whatever it is
+            found.append({"check": name, "well": False, "detail": str(error) or type(error).__name__})
+        else:
+            found.append({"check": name, "well": True, "detail": ""})
+    lines = [f"{'✓' if one['well'] else '✗'} {one['check']}  {one['detail']}".rstrip() for one in found]
+    _say(chosen, {"checks": found}, "\n".join(lines))
+    return DONE if all(one["well"] for one in found) else FAILED
+
+
+def openapi(_chosen: argparse.Namespace) -> int:
+    """Print the OpenAPI document; it needs neither keys nor database."""
+    from governance.app import describe  # noqa: PLC0415 - the web framework costs most of a start
+
+    print(json.dumps(describe(), ensure_ascii=False, indent=1))
+    return DONE
+
+
+def screen(_chosen: argparse.Namespace) -> int:
+    """Screen texts from stdin."""
+    from redaction.streaming import screen_lines  # noqa: PLC0415 - only this command streams
+
+    rules, _ = load_rules(settings().rules)
+    return screen_lines(sys.stdin.buffer, sys.stdout, rules.screener)
+
+
+def redact(_chosen: argparse.Namespace) -> int:
+    """Find personal data in texts from stdin."""
+    from redaction.finding import Finder  # noqa: PLC0415 - loads the analyser
+    from redaction.streaming import redact_lines  # noqa: PLC0415 - only this command streams
+
+    return redact_lines(sys.stdin.buffer, sys.stdout, Finder())
+
+
+def explain(chosen: argparse.Namespace) -> int:
+    """Explain a decision."""
+    from governance.explaining import explain_decision  # noqa: PLC0415 - brings the catalogue along
+
+    service = assemble(settings())
+    try:
+        explanation = explain_decision(service, chosen.decision_id)
+    finally:
+        service.close()
+    if explanation is None:
+        print("no such decision in this log", file=sys.stderr)
+        return FAILED
+    rungs = [f"{rung.word} {rung.title}  {' '.join(rung.lines)}" for rung in explanation.ladder]
+    _say(chosen, asdict(explanation), "\n".join([explanation.sentence, *rungs]))
+    return DONE
+
+
+def audit_verify(chosen: argparse.Namespace) -> int:
+    """Verify the whole log; the exit code says what was found, the output names the first bad index."""
+    current = settings()
+    ring = load_ring(current)
+    database = open_database(current.database_url)
+    try:
+        checkpoints = Checkpoints(database, ring.log_key, current.lock_store)
+        report = checkpoints.verify()
+        copied = checkpoints.altered_copies() if report.exit == DONE else []
+    finally:
+        database.close()
+    first = report.first
+    document = {
+        "exit": int(report.exit) or int(bool(copied)),
+        "size": report.size,
+        "signed_size": report.signed_size,
+        "root": None if report.root is None else report.root.hex(),
+        "first_bad_index": None if first is None else first.index,
+        "findings": [
+            {"index": one.index, "zh": one.sentence("zh"), "en": one.sentence("en")}
+            for one in report.findings
+        ],
+        "altered_copies": [{"index": one.index, "column": one.column} for one in copied[:100]],
+    }
+    lines = [f"日志共 {report.size} 条，签名覆盖到 {report.signed_size} / {report.size} entries"]
+    lines += [f"✗ {one.sentence('zh')}\n  {one.sentence('en')}" for one in report.findings]
+    lines += [f"✗ 第 {one.index} 条的检索列 {one.column} 与正文不符 / copy differs" for one in copied[:100]]
+    if not document["exit"]:
+        lines.append("✓ 完整，未被改动 / complete and unaltered")
+    elif first is not None:
+        lines.append(f"first bad index: {first.index}")
+    _say(chosen, document, "\n".join(lines))
+    return int(report.exit) or int(bool(copied))
+
+
+def demo(chosen: argparse.Namespace) -> int:
+    """Serve, play or inspect the demo's world."""
+    from governance import demo as stage  # noqa: PLC0415 - brings server and pages along
+
+    if chosen.headless:
+        return stage.headless()
+    if chosen.what is None:
+        return stage.serve_demo(chosen.port or None)
+    current = settings()
+    if chosen.what == "tamper":
+        print(f"改动了第 {stage.tamper(current)} 条的一个字节 / changed one byte of that entry")
+        return DONE
+    initialise(current)
+    service = assemble(current)
+    try:
+        return _in_world(chosen, service)
+    finally:
+        service.close()
+
+
+def _in_world(chosen: argparse.Namespace, service: Service) -> int:
+    from governance import demo as stage  # noqa: PLC0415 - as in ``demo``
+
+    keys = seeding.seed_once(service)
+    if chosen.what == "world":
+        print(json.dumps(seeding.as_document(keys), ensure_ascii=False, indent=None if chosen.json else 1))
+        return DONE
+    service.finder.ready()
+    played = stage.play(service, keys, chosen.rounds)
+    service.checkpoints.publish(service.clock())
+    _say(chosen, {"played": played}, f"已记录 {played} 个决定 / decisions recorded")
+    return DONE

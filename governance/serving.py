@@ -1,0 +1,17 @@
+"""The factory a server process calls: settings from the environment, one wired service, its application."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import FastAPI
+
+from governance.app import build
+from governance.settings import read_settings
+from governance.wiring import assemble
+from policies.book import packaged_rules
+
+
+def app() -> FastAPI:
+    """Return the application of this process."""
+    return build(assemble(read_settings(os.environ, packaged_rules())))
