@@ -9,6 +9,7 @@ UTC+8: the zone has kept it since 1991 and no instant before that is ever asked 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 CONSENT_AGE: Final = 14
@@ -23,11 +24,17 @@ _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 def age_on(birth: date, now: int) -> int:
     """Return the age in full years at an instant; 0 for a birth date that lies in the future."""
-    today = date.fromordinal(_EPOCH_DAY + (now + _SHANGHAI_MS) // DAY_MS)
+    return _age_on_day(birth, (now + _SHANGHAI_MS) // DAY_MS)
+
+
+@lru_cache(maxsize=4096)
+def _age_on_day(birth: date, day: int) -> int:
+    today = date.fromordinal(_EPOCH_DAY + day)
     years = today.year - birth.year - (today <= _birthday(birth, today.year))
     return max(years, 0)
 
 
+@lru_cache(maxsize=4096)
 def reached_at(birth: date, years: int) -> int:
     """Return the instant from which the person has ``years`` full years."""
     day = _birthday(birth, birth.year + years) + timedelta(days=1)

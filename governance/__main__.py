@@ -17,6 +17,7 @@ from governance.commands import FAILED, USAGE
 from governance.database import StoreError
 from governance.schema import SchemaError
 from governance.settings import SettingsError
+from governance.tampering import NothingToTamperError
 from governance.wiring import StartError
 from policies.book import BookError
 from policies.roles import TwinDistributionsError
@@ -30,6 +31,7 @@ _EXPECTED = (
     LockStoreError,
     StoreError,
     TwinDistributionsError,
+    NothingToTamperError,
 )
 
 

@@ -11,15 +11,15 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from governance import pages, signin
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError
+from governance import pages, signin
 from governance.api import consents, members, messages, operations, reads
 from governance.centre import mine
 from governance.collecting import Collector
-from governance.database import StoreError
 from governance.console import decisions
+from governance.database import StoreError
 from governance.door import Door, on_http, on_invalid
 from governance.wiring import Service
 

@@ -160,9 +160,9 @@ def audit_verify(chosen: argparse.Namespace) -> int:
         "size": report.size,
         "signed_size": report.signed_size,
         "root": None if report.root is None else report.root.hex(),
-        "first_bad_index": None if first is None else first.index,
+        "first_bad_index": None if first is None else first.first,
         "findings": [
-            {"index": one.index, "zh": one.sentence("zh"), "en": one.sentence("en")}
+            {"index": one.first, "zh": one.sentence("zh"), "en": one.sentence("en")}
             for one in report.findings
         ],
         "altered_copies": [{"index": one.index, "column": one.column} for one in copied[:100]],
@@ -173,7 +173,7 @@ def audit_verify(chosen: argparse.Namespace) -> int:
     if not document["exit"]:
         lines.append("✓ 完整，未被改动 / complete and unaltered")
     elif first is not None:
-        lines.append(f"first bad index: {first.index}")
+        lines.append(f"first bad index: {first.first}")
     _say(chosen, document, "\n".join(lines))
     return int(report.exit) or int(bool(copied))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Any, Final, Protocol, cast
 
 from sqlalchemy import Insert
@@ -56,6 +57,10 @@ class Database(Protocol):
         """Open a read-only transaction over one consistent snapshot."""
         ...
 
+    def look(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row]:
+        """Run one select by itself; it sees what is committed when it starts."""
+        ...
+
     def close(self) -> None:
         """Give all connections back to the operating system."""
         ...
@@ -75,7 +80,7 @@ class _Compiled:
         self.text = compiled.string
         self.defaults = {k: v for k, v in compiled.params.items() if v is not None}
         self.expanding = tuple(dict.fromkeys(_POSTCOMPILE.findall(self.text)))
-        self.variants: dict[tuple[int, ...], str] = {}
+        self.variants: dict[tuple[int, ...], tuple[str, tuple[str, ...]]] = {}
 
 
 class Compiler:
@@ -98,13 +103,12 @@ class Compiler:
         if not compiled.expanding:
             return compiled.text, bindings
         lists = [cast("Sequence[object]", bindings.pop(name)) for name in compiled.expanding]
-        sizes = tuple(len(values) for values in lists)
-        text = compiled.variants.get(sizes)
-        if text is None:
-            text = compiled.variants[sizes] = self._expand(compiled, sizes)
-        for name, values in zip(compiled.expanding, lists, strict=True):
-            bindings.update((f"{name}_{i}", value) for i, value in enumerate(values))
-        return text, bindings
+        sizes = tuple([len(values) for values in lists])
+        variant = compiled.variants.get(sizes)
+        if variant is None:
+            variant = compiled.variants[sizes] = self._expand(compiled, sizes)
+        bindings.update(zip(variant[1], chain.from_iterable(lists), strict=True))
+        return variant[0], bindings
 
     def _compiled(self, statement: Executable, parameters: Mapping[str, object]) -> _Compiled:
         # An insert without explicit values takes its columns from the parameters, as in SQLAlchemy itself.
@@ -116,12 +120,13 @@ class Compiler:
             self._known[id(statement), keys] = compiled
         return compiled
 
-    def _expand(self, compiled: _Compiled, sizes: tuple[int, ...]) -> str:
-        size_of = dict(zip(compiled.expanding, sizes, strict=True))
+    def _expand(self, compiled: _Compiled, sizes: tuple[int, ...]) -> tuple[str, tuple[str, ...]]:
+        names = {
+            name: [f"{name}_{i}" for i in range(size)]
+            for name, size in zip(compiled.expanding, sizes, strict=True)
+        }
 
         def placeholders(match: re.Match[str]) -> str:
-            name = match.group(1)
-            marks = (self._mark.format(f"{name}_{i}") for i in range(size_of[name]))
-            return ", ".join(marks) or "NULL"
+            return ", ".join(self._mark.format(name) for name in names[match.group(1)]) or "NULL"
 
-        return _POSTCOMPILE.sub(placeholders, compiled.text)
+        return _POSTCOMPILE.sub(placeholders, compiled.text), tuple(chain.from_iterable(names.values()))

@@ -49,7 +49,7 @@ _GUESTS: Final = (
 )
 
 
-def say(line: str) -> None:
+def tell(line: str) -> None:
     """Print one line at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -72,14 +72,14 @@ def headless() -> int:
     """Tell the story with assertions; return 0 when every step held, else 1."""
     try:
         with throwaway() as (service, keys):
-            tell_story(service, keys, say)
+            tell_story(service, keys, tell)
     except StoryError as error:
-        say(f"✗ {error}")
+        tell(f"✗ {error}")
         return 1
     except Exception as error:  # noqa: BLE001 - a traceback tells a stranger nothing, the class is enough
-        say(f"✗ 演示中断：{type(error).__name__}")
+        tell(f"✗ 演示中断：{type(error).__name__}")
         return 1
-    say("以上都在一个进程里完成，没有 Docker。")
+    tell("以上都在一个进程里完成，没有 Docker。")
     return 0
 
 
@@ -91,18 +91,18 @@ def serve_demo(port: int | None) -> int:
         with throwaway() as (service, keys):
             links = _links(service)
             with serving(build(service), port or 0) as bound:
-                say("家庭信息守护 · 演示（数据都是虚构的，结束时全部删除）\n")
+                tell("家庭信息守护 · 演示（数据都是虚构的，结束时全部删除）\n")
                 for guest, token in links.items():
-                    say(f"  {guest}\n    http://127.0.0.1:{bound}/link/{token}")
-                say("\n链接各用一次。按 Ctrl-C 结束。\n")
+                    tell(f"  {guest}\n    http://127.0.0.1:{bound}/link/{token}")
+                tell("\n链接各用一次。按 Ctrl-C 结束。\n")
                 _run(service, keys, bound, stop)
     except DidNotStartError as error:
-        say(f"没有启动：{error}")
+        tell(f"没有启动：{error}")
         return 1
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-    say("\n演示结束，演示数据已删除。")
+    tell("\n演示结束，演示数据已删除。")
     return 0
 
 
@@ -149,7 +149,7 @@ class _Ticker:
             labels = Labels(self._book, labels_of(tx, [entry for _, entry in entries]))
         for _, entry in reversed(entries):
             word = verdict(entry, "zh")
-            say(f"{local(entry.t):%H:%M:%S} {_MARKS.get(word, '·')} {word}  {sentence(entry, labels, 'zh')}")
+            tell(f"{local(entry.t):%H:%M:%S} {_MARKS.get(word, '·')} {word}  {sentence(entry, labels, 'zh')}")
         self._shown = size
 
     def close(self) -> None:
@@ -157,4 +157,4 @@ class _Ticker:
         self._database.close()
 
 
-__all__ = ["Settings", "headless", "play", "say", "serve_demo", "tamper", "throwaway"]
+__all__ = ["Settings", "headless", "play", "tell", "serve_demo", "tamper", "throwaway"]

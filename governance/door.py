@@ -59,16 +59,6 @@ class Door:
         request_id = new_id(Prefix.REQUEST)
         scope["request_id"] = request_id
         started = False
-        taken = 0
-
-        async def bounded_receive() -> Message:
-            nonlocal taken
-            message = await receive()
-            if message["type"] == "http.request":
-                taken += len(message.get("body", b""))
-                if taken > LARGEST_BODY:
-                    raise ProblemError(Problem.BODY_TOO_LARGE)
-            return message
 
         async def marked_send(message: Message) -> None:
             nonlocal started
@@ -79,7 +69,7 @@ class Door:
 
         try:
             _examine_head(scope)
-            await self._app(scope, bounded_receive, marked_send)
+            await self._app(scope, _bounded(receive), marked_send)
         except ProblemError as error:
             failed = error
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing leaves without a form
@@ -101,6 +91,22 @@ class Door:
             await _send_document(error, scope, send)
         else:
             await page(scope, receive, send)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Return a way to receive a body that ends where a body is too long, whatever length was announced."""
+    taken = 0
+
+    async def bounded_receive() -> Message:
+        nonlocal taken
+        message = await receive()
+        if message["type"] == "http.request":
+            taken += len(message.get("body", b""))
+            if taken > LARGEST_BODY:
+                raise ProblemError(Problem.BODY_TOO_LARGE)
+        return message
+
+    return bounded_receive
 
 
 def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> None:
@@ -162,21 +168,56 @@ def route_for(authenticate: Authenticate) -> type[APIRoute]:
     class StrictRoute(APIRoute):
         """Authenticates, then parses, then hands over to the typed endpoint."""
 
+        async def _call(self, request: Request) -> Response:
+            assert self.dependant.call is not None
+            answer: Response = await self.dependant.call(request=request, **_bind(self, request))
+            return answer
+
+        async def _admit(
+            self, request: Request, endpoint: Callable[[Request], Awaitable[Response]]
+        ) -> Response:
+            request.state.caller = await authenticate(request)
+            if request.scope["query_string"]:
+                _examine_query(request, {one.alias for one in self.dependant.query_params})
+            if request.method in _BODY_METHODS:
+                _examine_content_type(request)
+                request._json = strictjson.parse(await request.body())  # noqa: SLF001 - where Starlette keeps it
+            return await endpoint(request)
+
         def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-            endpoint = super().get_route_handler()
+            # Where there is neither dependency nor query, path and body are bound here: the framework's
+            # general machinery costs as much as a decision.
+            endpoint = self._call if _is_plain(self) else super().get_route_handler()
 
             async def handle(request: Request) -> Response:
-                request.state.caller = await authenticate(request)
-                if request.scope["query_string"]:
-                    _examine_query(request, {one.alias for one in self.dependant.query_params})
-                if request.method in _BODY_METHODS:
-                    _examine_content_type(request)
-                    request._json = strictjson.parse(await request.body())  # noqa: SLF001 - where Starlette keeps it
-                return await endpoint(request)
+                return await self._admit(request, endpoint)
 
             return handle
 
     return StrictRoute
+
+
+def _is_plain(route: APIRoute) -> bool:
+    needs = route.dependant
+    general = (needs.dependencies, needs.query_params, needs.header_params, needs.cookie_params)
+    return not any(general) and len(needs.body_params) <= 1 and needs.request_param_name == "request"
+
+
+def _bind(route: APIRoute, request: Request) -> dict[str, Any]:
+    """Return the endpoint's arguments from path and body, validated by their declared types."""
+    bound: dict[str, Any] = {}
+    faults: list[Any] = []
+    for field in route.dependant.path_params:
+        bound[field.name], wrong = field.validate(
+            request.path_params[field.alias], {}, loc=("path", field.alias)
+        )
+        faults.extend(wrong or ())
+    for field in route.dependant.body_params:
+        bound[field.name], wrong = field.validate(request._json, {}, loc=("body",))  # noqa: SLF001
+        faults.extend(wrong or ())
+    if faults:
+        raise RequestValidationError(faults)
+    return bound
 
 
 def _examine_query(request: Request, declared: set[str]) -> None:

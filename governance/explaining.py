@@ -180,6 +180,11 @@ def verdict(entry: Entry, language: str) -> str:
 
 def sentence(entry: Entry, labels: Labels, language: str) -> str:
     """Return what happened in one or two sentences."""
+    # A full-width bracket brings its own space along.
+    return _sentence(entry, labels, language).replace("） ", "）")
+
+
+def _sentence(entry: Entry, labels: Labels, language: str) -> str:
     say = saying(language)
     places = {
         "who": who(entry, labels, language),

@@ -101,11 +101,11 @@ def collect(tx: Transaction, book: RuleBook, wanted: Sequence[Wanted], known: Kn
 
 def _relations(
     tx: Transaction, subjects: Collection[str], actors: Collection[str], now: int
-) -> Mapping[tuple[str, str], list[tuple[Relation, Role]]]:
-    found: defaultdict[tuple[str, str], list[tuple[Relation, Role]]] = defaultdict(list)
+) -> Mapping[tuple[str, str], list[tuple[str, Role]]]:
+    found: defaultdict[tuple[str, str], list[tuple[str, Role]]] = defaultdict(list)
     rows = tx.rows(_RELATIONS, {"subjects": subjects, "actors": actors, "now": now})
     for subject, actor, relation, role in rows:
-        found[subject, actor].append((Relation(relation), Role(role)))
+        found[subject, actor].append((relation, Role(role)))
     return found
 
 
@@ -113,7 +113,7 @@ def _facts(
     book: RuleBook,
     one: Wanted,
     known: Known,
-    between: Mapping[tuple[str, str], list[tuple[Relation, Role]]],
+    between: Mapping[tuple[str, str], list[tuple[str, Role]]],
     offices: Mapping[ActorId, Sequence[str]],
     events: Sequence[Event],
     now: int,
@@ -121,17 +121,27 @@ def _facts(
     kind = known.kinds.get(one.subject)
     active = one.acting in offices
     ties = between.get((one.subject, one.acting), []) if active else []
-    relation = min((tie for tie, _ in ties), key=_STRENGTH.__getitem__, default=Relation.NONE)
-    roles = frozenset((_SCOPE_OF[tie], role) for tie, role in ties) | frozenset(
-        (Scope.ORG, Role(role)) for role in offices.get(one.acting, ())
-    )
+    roles = frozenset((Scope.ORG, Role(role)) for role in offices.get(one.acting, ()))
+    relation = Relation.NONE
     try:
+        relation, held = _tied(ties)
+        roles |= held
         birth = known.birth(one.subject)
         age = None if birth is None else age_on(birth, now)
         agreed, hides = _consent(book, one, events, birth, now)
         return Facts(kind, relation, roles, age, agreed, hides, known.present(one.subject), now)
     except Exception:  # noqa: BLE001 - whatever went wrong with this subject's facts: hide, and record that
         return Facts(kind, relation, roles, None, {}, frozenset(), frozenset(), now, usable=False)
+
+
+def _tied(ties: Sequence[tuple[str, Role]]) -> tuple[Relation, frozenset[tuple[Scope, Role]]]:
+    """Return the strongest relation and the roles held through relations.
+
+    Raises ValueError for a relation that this version does not know: a newer one may mean a restriction.
+    """
+    known = [(Relation(tie), role) for tie, role in ties]
+    strongest = min((tie for tie, _ in known), key=_STRENGTH.__getitem__, default=Relation.NONE)
+    return strongest, frozenset((_SCOPE_OF[tie], role) for tie, role in known)
 
 
 def _consent(

@@ -75,10 +75,10 @@ class Gate:
                 )
                 # A crash before the next line: no entry, nothing shown. After it: an entry, nothing shown.
                 tx.commit()
-        except CANNOT_RECORD:
-            if len(asks) == 1:
-                return [Unrecorded()]
-            return [reply for ask in asks for reply in self.read([ask], now)]
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not take the neighbours down
+            if len(asks) > 1:
+                return [reply for ask in asks for reply in self.read([ask], now)]
+            return [Unrecorded() if isinstance(error, CANNOT_RECORD) else self._broken(asks[0], now)]
         return [
             self._reveal(ask, fact, decision, found, receipt.index)
             for ask, fact, decision, receipt in zip(asks, known, decisions, receipts, strict=True)

@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy.sql import Executable
 
 from governance.records import Actor, ApiKey, Link, Session
 from policies.identifiers import Prefix, kind_of
 from policies.terms import ActorId
-from policies.transaction import Transaction
+from policies.transaction import Row, Transaction
 
 _PREFIX: Final = "gov_live_"
 _SECRET_CHARS: Final = 43
@@ -100,6 +102,10 @@ class Caller:
     roles: frozenset[str] = frozenset()
 
 
+Look = Callable[[Executable, Mapping[str, object]], Sequence[Row]]
+"""How a credential is looked up: ``tx.rows`` inside a transaction, ``database.look`` by itself."""
+
+
 def digest(secret: str) -> bytes:
     """Return what is stored of a credential. The secrets are random, so a plain hash is enough."""
     return hashlib.sha256(secret.encode()).digest()
@@ -151,9 +157,9 @@ def bearer_of(authorization: str) -> str | None:
     return key if scheme.lower() == "bearer" and _well_formed(key) else None
 
 
-def service(tx: Transaction, key: str, now: int) -> Caller | None:
+def service(look: Look, key: str, now: int) -> Caller | None:
     """Return the service that holds this key, if key and service are valid now."""
-    rows = tx.rows(_BY_KEY, {"digest": digest(key), "now": now})
+    rows = look(_BY_KEY, {"digest": digest(key), "now": now})
     if not rows:
         return None
     actor, roles, scopes = rows[0]
@@ -189,9 +195,9 @@ def redeem_link(tx: Transaction, token: str, now: int) -> str | None:
     return session
 
 
-def person(tx: Transaction, session: str, now: int) -> Caller | None:
+def person(look: Look, session: str, now: int) -> Caller | None:
     """Return the person of a session token that is valid now."""
-    rows = tx.rows(_BY_SESSION, {"digest": digest(session), "now": now})
+    rows = look(_BY_SESSION, {"digest": digest(session), "now": now})
     kind = kind_of(rows[0][0]) if rows else None
     if kind is None:
         return None

@@ -266,9 +266,10 @@ def _field_rungs(entry: Entry, labels: Labels, language: str) -> list[Rung]:
             if states[gate] is State.NOT_REACHED:
                 continue
             title = field_title(one.name, labels.book, language)
-            said.setdefault(
-                _field_line(gate, states[gate], one, reasons, entry, labels, language), []
-            ).append(title)
+            line = _field_line(
+                gate, states[gate], one, reasons=reasons, entry=entry, labels=labels, language=language
+            )
+            said.setdefault(line, []).append(title)
             if gate is _rule_gate(states):
                 marks |= dict.fromkeys((say("规则"), rule) for rule in one.rules)
         if gate is Gate.CONSENT and entry.basis is not None:
@@ -297,6 +298,7 @@ def _field_line(
     gate: Gate,
     state: State,
     outcome: FieldOutcome,
+    *,
     reasons: Sequence[Reason],
     entry: Entry,
     labels: Labels,

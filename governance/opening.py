@@ -17,7 +17,7 @@ from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.terms import FieldName, KeyClass, SubjectId
 from policies.transaction import Transaction
-from redaction.sealing import Place, Sealed, SealError, Sealer, WrappedKey
+from redaction.sealing import Place, Sealed, Sealer, SealError, WrappedKey
 
 _KEPT_BIRTHS: Final = 4096
 

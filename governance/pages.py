@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from babel.dates import format_date
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,6 +34,7 @@ POLICY: Final = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 _HERE: Final = Path(__file__).parent
+_LOCALES: Final = {"zh": "zh_CN", "en": "en_GB"}
 _YEAR: Final = 365 * 24 * 3600
 _LONGEST_FORM: Final = 2_000
 _PAGES: Final = ("/centre", "/console", "/link/", "/sign-out")
@@ -55,17 +57,33 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["time"] = lambda at: f"{local(at):%H:%M:%S}"
-    environment.filters["minute"] = lambda at: f"{local(at):%H:%M}"
+    environment.filters["clock"] = lambda at: f"{local(at):%H:%M}"
+    environment.filters["second"] = lambda at: f"{local(at):%H:%M:%S}"
+    environment.filters["iso"] = lambda at: f"{local(at):%Y-%m-%d}"
     environment.filters["moment"] = lambda at: f"{local(at):%Y-%m-%d %H:%M:%S}"
-    environment.filters["day"] = lambda at: f"{local(at):%Y-%m-%d}"
+    environment.filters["weekday"] = lambda at, spoken: format_date(local(at), "full", _LOCALES[spoken])
+    environment.filters["date"] = lambda at, spoken: format_date(local(at), "long", _LOCALES[spoken])
     return environment
 
 
 @cache
-def _stylesheet() -> tuple[bytes, str]:
-    css = (_HERE / "static" / "house.css").read_bytes()
-    return css, hashlib.sha256(css).hexdigest()[:16]
+def _static() -> Mapping[str, tuple[bytes, str]]:
+    """Return the files that pages load, by an address that changes with their content."""
+    kinds = {".css": "text/css", ".svg": "image/svg+xml"}
+    found = {}
+    for path in sorted((_HERE / "static").iterdir()):
+        content = path.read_bytes()
+        mark = hashlib.sha256(content).hexdigest()[:16]
+        found[f"{path.stem}-{mark}{path.suffix}"] = (content, kinds[path.suffix])
+    return found
+
+
+@cache
+def _address(file: str) -> str:
+    stem, _, suffix = file.partition(".")
+    return next(
+        f"/static/{name}" for name in _static() if name.startswith(f"{stem}-") and name.endswith(suffix)
+    )
 
 
 def language(request: Request) -> str:
@@ -94,7 +112,7 @@ def render(
             _=saying(spoken),
             spoken=spoken,
             other_language=_other_language(request, spoken),
-            style=f"/static/house-{_stylesheet()[1]}.css",
+            static=_address,
             path=request.scope[
                 "path"
             ],  # the URL would be put together with the Host header, which may be anything
@@ -207,14 +225,14 @@ def problem_page(error: ProblemError, scope: Scope) -> Response | None:
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/static/house-{mark}.css")
-async def stylesheet(mark: str) -> Response:
-    """Return the one stylesheet; its address changes with its content."""
-    css, current = _stylesheet()
-    if mark != current:
+@router.get("/static/{name}")
+async def static(name: str) -> Response:
+    """Return a stylesheet or picture of ours."""
+    content = _static().get(name)
+    if content is None:
         raise ProblemError(Problem.NOT_FOUND)
     headers = {"cache-control": "public, max-age=31536000, immutable"}
-    return Response(css, headers=headers, media_type="text/css")
+    return Response(content[0], headers=headers, media_type=content[1])
 
 
 def caller_of(request: Request) -> Caller:

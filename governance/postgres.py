@@ -119,6 +119,11 @@ class PostgresDatabase:
             transaction._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # noqa: SLF001
             yield transaction
 
+    def look(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row]:
+        """Run one select by itself."""
+        with self._begun() as transaction:
+            return transaction.rows(statement, parameters)
+
     def close(self) -> None:
         """Close the pool."""
         self._pool.close()

@@ -40,7 +40,7 @@ async def use_link(request: Request, token: str) -> Response:
         with service.database.transaction() as tx:
             now = service.clock()
             session = identity.redeem_link(tx, token, now)
-            person = None if session is None else identity.person(tx, session, now)
+            person = None if session is None else identity.person(tx.rows, session, now)
             if session is None or person is None:
                 return None
             tx.commit()

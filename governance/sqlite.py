@@ -138,6 +138,14 @@ class SqliteDatabase:
         with self._begun("BEGIN") as transaction:
             yield transaction
 
+    def look(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row]:
+        """Run one select by itself."""
+        connection = self._connect()
+        try:
+            return _SqliteTransaction(connection, self._compiler).rows(statement, parameters)
+        finally:
+            self._idle.append(connection)
+
     def close(self) -> None:
         """Close all idle connections."""
         while self._idle:

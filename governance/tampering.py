@@ -26,6 +26,9 @@ _TRIGGER_PG: Final = "audit_entry_no_update_or_delete"
 class NothingToTamperError(Exception):
     """The log holds no refusal that somebody might want to change."""
 
+    def __init__(self) -> None:
+        super().__init__("the log holds no refusal to change yet; run: governance demo play")
+
 
 def one_byte_changed(leaf: bytes) -> bytes:
     """Return the leaf with the last digit of its time changed; everything else stays plausible."""

@@ -106,7 +106,7 @@ def endless() -> Iterator[Scene]:
 
 def _caller(service: Service, key: str) -> Caller:
     with service.database.reading() as tx:
-        caller = identity.service(tx, key, service.clock())
+        caller = identity.service(tx.rows, key, service.clock())
     if caller is None:
         raise KeyError("this key opens nothing here; was the home seeded?")
     return caller

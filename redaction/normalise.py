@@ -4,7 +4,7 @@ Promises that whatever is found in ``Normalised.text`` can be pointed to in what
 Unicode code points of the original, end exclusive. Work is linear in the length. Text that cannot be read
 safely (too long, a pile of combining marks) raises ``Unreadable``: a gate must refuse it, never skip it.
 Two further views help against evasion: ``tighten`` leaves out what was put between Chinese signs, and
-``suspect`` tries homophones, pinyin and split signs; a hit in the second view is a guess.
+``suspect`` tries homophones, pinyin, split signs and leaves out lone letters; a hit there is a guess.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ _BETWEEN: Final = r" \-_*~|/\\^=`'\"#.·•・‧∙…—–()\[\]{}<>〈〉《
 _FILLER: Final = re.compile(
     rf"[{_BETWEEN}\u2190-\u2bff\u3003-\u3007\u3012-\u303f\U0001f000-\U0001faff]{{1,4}}"
 )
-_SPACED: Final = re.compile(rf"(?:[{_HAN}]([,、;:!?。\n])[ ]?){{2,}}(?=[{_HAN}])")
+_SPACED: Final = re.compile(rf"(?:[{_HAN}]([,、;:!?。\n@&+%$])[ ]?){{2,}}(?=[{_HAN}])")
 _STRUCTURE: Final = frozenset("〇〒")
 
 
@@ -182,10 +182,11 @@ _SYLLABLE: Final = re.compile(
         "|".join(sorted(SYLLABLES, key=len, reverse=True))
     )
 )
+_LONE_LETTER: Final = rf"(?<=[{_HAN}])[a-jl-pr-suw-z](?=[{_HAN}])"
 _SUSPICIOUS: Final = re.compile(
-    "|".join([_SYLLABLE.pattern, *map(re.escape, SPLIT), "[" + "".join(SUSPECT) + "]"])
+    "|".join([*map(re.escape, SPLIT), _SYLLABLE.pattern, _LONE_LETTER, "[" + "".join(SUSPECT) + "]"])
 )
-_MAYBE_SUSPICIOUS: Final = AhoCorasick([*SYLLABLES, *SPLIT, *SUSPECT])
+_MAYBE_SUSPICIOUS: Final = AhoCorasick([*SYLLABLES, *SPLIT, *SUSPECT, *"abcdefghijlmnoprsuwxyz"])
 
 
 def suspect(view: Normalised) -> tuple[Normalised, frozenset[int]] | None:
@@ -204,7 +205,10 @@ def suspect(view: Normalised) -> tuple[Normalised, frozenset[int]] | None:
         ends.extend(view.ends[at : found.start()])
         written = found.group()
         start, end = view.span(found.start(), found.end())
-        for sign in SYLLABLES.get(written) or SPLIT.get(written) or SUSPECT[written]:
+        guess = SYLLABLES.get(written) or SPLIT.get(written) or SUSPECT.get(written, "")
+        if not guess:
+            guessed.add(len(signs))
+        for sign in guess:
             guessed.add(len(signs))
             signs.append(sign)
             starts.append(start)

@@ -130,7 +130,7 @@ def _ended_key(house: Living, how: str) -> str:
     with service.database.transaction() as tx:
         service.lifecycle.add_actor(tx, ActorId(office.id), office.label, office.roles, now)
         key = identity.issue_key(tx, ActorId(office.id), frozenset(Scope), now)
-        assert identity.service(tx, key, now) is not None
+        assert identity.service(tx.rows, key, now) is not None
         if how == "revoked":
             identity.revoke_key(tx, key, now)
         else:

@@ -70,11 +70,7 @@ async def api_caller(request: Request) -> Caller:
         raise ProblemError(Problem.UNAUTHENTICATED)
     service = service_of(request)
 
-    def look_up() -> Caller | None:
-        with service.database.reading() as tx:
-            return identity.service(tx, key, service.clock())
-
-    caller = await in_store(request, look_up)
+    caller = await in_store(request, lambda: identity.service(service.database.look, key, service.clock()))
     if caller is None:
         raise ProblemError(Problem.UNAUTHENTICATED)
     return caller
@@ -87,11 +83,7 @@ async def signed_in(request: Request) -> Caller:
         raise ProblemError(Problem.UNAUTHENTICATED)
     service = service_of(request)
 
-    def look_up() -> Caller | None:
-        with service.database.reading() as tx:
-            return identity.person(tx, token, service.clock())
-
-    caller = await in_store(request, look_up)
+    caller = await in_store(request, lambda: identity.person(service.database.look, token, service.clock()))
     if caller is None:
         raise ProblemError(Problem.UNAUTHENTICATED)
     return caller

@@ -41,7 +41,7 @@ router = APIRouter(prefix="/centre", route_class=page_route(access.signed_in_mem
 class Day:
     """One day's accesses, alike ones told once with their number."""
 
-    day: str
+    at: int
     tellings: list[Telling]
 
 
@@ -94,7 +94,7 @@ def _summary(found: Sequence[Access], now: int, *, more: bool) -> Summary:
 
 def _days(service: Service, shown: Sequence[Access], spoken: str) -> list[Day]:
     days = []
-    for day, group in groupby(shown, key=lambda one: f"{local(one.at):%Y-%m-%d}"):
+    for _, group in groupby(shown, key=lambda one: local(one.at).date()):
         tellings: list[Telling] = []
         for one in group:
             telling = tell(one, service.rules.book, spoken)
@@ -102,7 +102,7 @@ def _days(service: Service, shown: Sequence[Access], spoken: str) -> list[Day]:
                 tellings[-1] = tellings[-1].and_earlier(telling)
             else:
                 tellings.append(telling)
-        days.append(Day(day, tellings))
+        days.append(Day(tellings[0].at, tellings))
     return days
 
 
@@ -140,7 +140,7 @@ async def consents(request: Request, done: Annotated[str, Query(max_length=60)] 
 
 
 def _agreement(consent: Consent, state: Reason, service: Service, spoken: str) -> Agreement:
-    book = service.rules.book
+    book, say = service.rules.book, saying(spoken)
     return Agreement(
         consent.consent_id,
         purpose_title(consent.terms.purpose, book, spoken),
@@ -148,7 +148,7 @@ def _agreement(consent: Consent, state: Reason, service: Service, spoken: str) -
         notice_of(consent.terms.notice),
         state in _GIVEN,
         state is Reason.UNCONFIRMED,
-        saying(spoken)("有效") if state in _GIVEN else state.sentence(spoken),
+        say("有效") if state in _GIVEN else state.sentence(spoken),
         consent.confirmed_at or consent.ticked_at,
         consent.expires_at,
         consent.withdrawn_at,

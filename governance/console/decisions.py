@@ -26,6 +26,7 @@ from governance.pages import caller_of, language, page_route, render, see_other
 from governance.problems import Problem, ProblemError
 from governance.wiring import Service
 from policies.identifiers import Prefix, pattern
+from policies.terms import Effect, Outcome
 from policies.transaction import Transaction
 
 OFFICES: Final = frozenset({"compliance_officer", "auditor"})
@@ -47,6 +48,7 @@ _SOME: Final = (
     .order_by(_log.leaf_index.desc())
     .limit(bindparam("most"))
 )
+_TONES: Final = {Outcome.ADMIT: "pass", Outcome.HOLD: "held", Outcome.REFUSE: "stop"}
 _VIEWS: Final = {
     "all": (_DECIDED, tuple(Verdict)),
     "blocked": (_DECIDED, _STOPPED),
@@ -149,9 +151,11 @@ def _row(index: int, entry: Entry, labels: Labels, spoken: str) -> Row:
 
 def tone(entry: Entry) -> str:
     """Return how a verdict is coloured; the word beside it always says the same."""
+    if entry.message is not None:
+        return _TONES[entry.message.outcome]
     if entry.dec is not Verdict.PERMIT:
-        return "held" if entry.message is not None and entry.dec is Verdict.REFUSE else "stop"
-    return "part" if verdict(entry, "zh") in ("部分允许", "脱敏") else "pass"
+        return "stop"
+    return "part" if {one.effect for one in entry.fields} - {Effect.SHOW} else "pass"
 
 
 @router.get("/decisions/{decision_id}")

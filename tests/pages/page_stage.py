@@ -1,0 +1,27 @@
+"""A served world for page tests: its address, and where screenshots go."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from governance.story import Stage
+
+
+@dataclass(frozen=True)
+class Served:
+    """The stage, and the address under which a browser finds it."""
+
+    stage: Stage
+    address: str
+
+
+def screenshots(otherwise: Path) -> Path:
+    """Return where pictures go: into docs with WRITE_SCREENSHOTS=1, else out of the way.
+
+    A test run must not change the repository unless somebody wants new pictures.
+    """
+    if os.environ.get("WRITE_SCREENSHOTS"):
+        return Path(__file__).parents[2] / "docs" / "screenshots"
+    return otherwise

@@ -1,0 +1,140 @@
+"""The pages in a real browser: both languages, phone and desktop, no script, no violation of the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from page_stage import Served, screenshots
+from playwright.sync_api import Browser, Page
+
+from governance import world
+from governance.story import effects
+from governance.traffic import Reading
+from governance.world import Office, Person, fixed_id
+from policies.identifiers import Prefix
+from policies.terms import ActorId, Role, SubjectId
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+LANGUAGES = {"zh": "zh-CN", "en": "en-GB"}
+SEEN = [
+    ("zh", "phone", PHONE),
+    ("zh", "desktop", DESKTOP),
+    ("en", "phone", PHONE),
+    ("en", "desktop", DESKTOP),
+]
+THREE = Reading(world.WANG_MIN, world.ZHANG_LI, ("name", "mobile", "blood_pressure"), "service.delivery")
+
+
+@contextmanager
+def visit(
+    chromium: Browser, served: Served, person: Person | Office, spoken: str, size: dict[str, int], **options
+) -> Iterator[tuple[Page, list[str]]]:
+    """Sign a person in through a link, in a fresh browser; gives the page and what its console said."""
+    context = chromium.new_context(
+        locale=LANGUAGES[spoken], viewport=size, base_url=served.address, device_scale_factor=2, **options
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(served.stage.link(person))
+    page.locator("main button").click()
+    yield page, complaints
+    context.close()
+
+
+def stays_within(page: Page) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize(("spoken", "device", "size"), SEEN)
+def test_the_members_pages_work_without_scripts(
+    chromium: Browser, served: Served, tmp_path: Path, spoken: str, device: str, size: dict[str, int]
+) -> None:
+    pictures = screenshots(tmp_path)
+    with visit(chromium, served, world.ZHANG_LI, spoken, size, java_script_enabled=False) as (
+        page,
+        complaints,
+    ):
+        assert page.locator("h1").inner_text() == {"zh": "谁看过我", "en": "Who looked at my data"}[spoken]
+        assert page.locator(".card.stop").count() >= 2
+        page.screenshot(path=pictures / f"member-{spoken}-{device}.png")
+        page.locator("nav a").nth(1).click()
+        assert page.locator(".consent button").count() >= 1
+        page.screenshot(path=pictures / f"consents-{spoken}-{device}.png")
+        assert complaints == []
+
+
+@pytest.mark.parametrize(("spoken", "device", "size"), SEEN)
+def test_the_officers_pages_show_the_list_and_the_ladder(
+    chromium: Browser, served: Served, tmp_path: Path, spoken: str, device: str, size: dict[str, int]
+) -> None:
+    pictures = screenshots(tmp_path)
+    decision = served.stage.read(THREE).body["decision_id"]
+    with visit(chromium, served, world.OFFICER, spoken, size) as (page, complaints):
+        assert page.locator("tbody tr").count() >= 10
+        page.screenshot(path=pictures / f"decisions-{spoken}-{device}.png")
+        page.goto(f"/console/decisions/{decision}")
+        assert page.locator(".rung").count() == 7
+        page.screenshot(path=pictures / f"decision-{spoken}-{device}.png")
+        assert complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dark_mode_and_double_size_fit_the_phone_and_every_target_is_large_enough(
+    chromium: Browser, served: Served, tmp_path: Path, scheme: str
+) -> None:
+    doubled = {"width": 195, "height": 422}
+    with visit(chromium, served, world.LI_QIANG, "zh", doubled, color_scheme=scheme) as (page, complaints):
+        for path in ("/centre", "/centre/consents"):
+            page.goto(path)
+            assert stays_within(page)
+            boxes = [one.bounding_box() for one in page.locator("a:not(.skip), button").all()]
+            assert all(box["height"] >= 44 and box["width"] >= 44 for box in boxes)
+        page.set_viewport_size(PHONE)
+        page.goto("/centre")
+        page.screenshot(path=screenshots(tmp_path) / f"member-zh-phone-{scheme}.png")
+        ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert ground == {"light": "rgb(245, 246, 243)", "dark": "rgb(18, 23, 25)"}[scheme]
+        assert complaints == []
+
+
+def test_a_hostile_name_stays_text(chromium: Browser, served: Served) -> None:
+    label = '<img src=x onerror="alert(1)"><script>alert(2)</script>{{ 7*7 }}'
+    staff = Office("hostile", Prefix.STAFF, label)
+    service = served.stage.service
+    with service.database.transaction() as tx:
+        now = service.clock()
+        service.lifecycle.add_actor(tx, ActorId(staff.id), label, (), now)
+        service.lifecycle.assign(tx, SubjectId(world.ZHANG_LI.id), ActorId(staff.id), Role("agent"), now)
+        tx.commit()
+    assert staff.id == fixed_id(Prefix.STAFF, "hostile")
+    decision = served.stage.read(Reading(staff, world.ZHANG_LI, ("blood_pressure",), "service.delivery"))
+    with visit(chromium, served, world.ZHANG_LI, "zh", PHONE) as (page, complaints):
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        page.goto("/centre")
+        assert page.locator("strong", has_text=label).count() == 1
+        assert page.locator("main img, main script").count() == 0
+        assert (dialogs, complaints) == ([], [])
+    with visit(chromium, served, world.OFFICER, "zh", DESKTOP) as (page, complaints):
+        page.goto(f"/console/decisions/{decision.body['decision_id']}")
+        assert label in page.locator("h1").inner_text()
+        assert complaints == []
+
+
+def test_one_tap_on_withdraw_makes_the_doctors_next_read_refused(chromium: Browser, served: Served) -> None:
+    scene = Reading(world.DOCTOR_CHEN, world.GRANDMOTHER, ("blood_pressure",), "service.health")
+    assert effects(served.stage.read(scene)) == {"blood_pressure": "show"}
+    with visit(chromium, served, world.GRANDMOTHER, "zh", PHONE) as (page, complaints):
+        page.locator("nav a", has_text="我的同意").click()
+        page.get_by_role("button", name="撤回“健康服务”").click()
+        assert "已撤回“健康服务”" in page.get_by_role("status").inner_text()
+        assert effects(served.stage.read(scene)) == {"blood_pressure": "hide"}
+        assert complaints == []
