@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from json import JSONEncoder, loads
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from policies.identifiers import Prefix, new_id, pattern
 from policies.terms import Effect, Outcome
@@ -60,16 +60,14 @@ class ActorType(StrEnum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(NamedTuple):
     """One acting identity: ``svc_…`` or ``stf_…``, a word for the system, a member's pseudonym in hex."""
 
     type: ActorType
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """The caller, its role names, its relation to the subject, and the person it acts for, if any."""
 
     party: Party
@@ -78,8 +76,7 @@ class Actor:
     on_behalf_of: Party | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FieldOutcome:
+class FieldOutcome(NamedTuple):
     """What happened to one field, why, and by which rules.
 
     ``cell`` is for writes: the first 16 bytes of SHA-256 over the sealed cell, so that an old cell put
@@ -93,16 +90,14 @@ class FieldOutcome:
     cell: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(NamedTuple):
     """On what the processing rests: consent ids, or the word of another legal ground."""
 
     consents: tuple[str, ...] = ()
     ground: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message to one recipient (the entry's subject): never the text, only its SHA-256."""
 
     id: str
@@ -113,8 +108,7 @@ class Message:
     """Ids of the rules that found something in the text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(NamedTuple):
     """A sealed detail kept beside the log and erasable: its algorithm, key id and ciphertext hash."""
 
     alg: int

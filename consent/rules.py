@@ -9,9 +9,8 @@ denials, last a legal basis that the rule book names expressly (个人信息保�
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from consent.events import Capacity, Event, EventKind
 from consent.facts import Facts, above, stamp
@@ -26,8 +25,7 @@ GUARDIAN_BASIS: Final = "个人信息保护法 第三十一条第一款"
 _OF_CONSENT_ONLY: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN, EventKind.REVOKED})
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is asked. Times are milliseconds since the epoch, UTC.
 
     ``recipient`` is empty for the controller itself with its processors, otherwise another controller's id.
@@ -47,8 +45,7 @@ class Question:
     known_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """The answer, with what it rests on.
 
     ``event_ids`` are the events that carry a permit (without any one of them it would not stand) or the one

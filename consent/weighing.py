@@ -9,8 +9,7 @@ exactly the purpose and categories they name (个人信息保护法 第十四条
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, age_on
 from consent.events import Capacity, Event, EventKind
@@ -33,8 +32,7 @@ DENIAL_REASONS: Final[dict[str, Reason]] = {
 _MINUTE_MS: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """What weighing an act needs: the person, the rules, and what is asked for.
 
     ``line`` is the category with everything more general.
@@ -95,8 +93,7 @@ class Case:
         return age_on(self.facts.birth, stamp(denial)) >= limit
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """One act of consent: whose tick, which events carry it, when it holds, and what is wrong with it."""
 
     tick: Event
@@ -181,7 +178,7 @@ def _judged(case: Case, act: Act) -> Act:
     if fault is None and case.facts.now >= act.ends_at:
         fault = Reason.EXPIRED
     support = (*act.support, link) if link else act.support
-    return replace(act, support=support, fault=fault)
+    return act._replace(support=support, fault=fault)
 
 
 def _authority(case: Case, tick: Event) -> tuple[Event | None, Reason | None]:
@@ -231,11 +228,11 @@ def _against(case: Case, act: Act, denials: Sequence[Event], newest: dict[str, i
     if beaten:
         last = max(beaten, key=lambda d: (stamp(d), d.event_id))
         fault = DENIAL_REASONS.get(last.kind, Reason.FACTS_UNAVAILABLE)
-        return replace(act, fault=fault)
+        return act._replace(fault=fault)
     for pause in case.facts.of(EventKind.DEFERRED):
         same = pause.purpose in ("", case.purpose.id) and pause.actor_id == act.tick.actor_id
         if same and act.tick.occurred_at <= pause.occurred_at <= act.given_at:
-            return replace(act, fault=Reason.UNCONFIRMED)
+            return act._replace(fault=Reason.UNCONFIRMED)
     return act
 
 

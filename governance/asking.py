@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from governance.identity import Caller
 from policies.reasons import Reason
 from policies.terms import Action, ActorId, Channel, Effect, FieldName, Outcome, Purpose, RuleId, SubjectId
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One question about one subject: may this be done with these fields for this purpose?
 
     ``acting`` is whom the decision is about: the caller, or the person the calling service acts for.
@@ -35,8 +34,7 @@ class Ask:
     reveal: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FieldAnswer:
+class FieldAnswer(NamedTuple):
     """One field of an answer. ``value`` is set for ``show`` and ``mask`` only."""
 
     field: FieldName
@@ -46,8 +44,7 @@ class FieldAnswer:
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The decision, recorded at ``receipt`` (index in the log), and whatever it allows to be shown."""
 
     decision_id: str
@@ -83,16 +80,14 @@ class Broken:
 Reply = Answer | NotYours | Unrecorded | Broken
 
 
-@dataclass(frozen=True, slots=True)
-class WriteAsk:
+class WriteAsk(NamedTuple):
     """Values that somebody wants to store: all of them or none."""
 
     ask: Ask
     values: Mapping[FieldName, str]
 
 
-@dataclass(frozen=True, slots=True)
-class SendAsk:
+class SendAsk(NamedTuple):
     """One message to many recipients."""
 
     caller: Caller
@@ -104,8 +99,7 @@ class SendAsk:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientAnswer:
+class RecipientAnswer(NamedTuple):
     """What becomes of the message for one recipient; ``permit`` is set when it is admitted."""
 
     recipient: SubjectId

@@ -9,8 +9,7 @@ law's floor for children under 14 holds whatever the rule file says (个人信�
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from consent.rules import Standing
 from policies.book import RuleBook
@@ -41,8 +40,7 @@ _ADULT: Final = 18
 _FAMILY: Final = frozenset({Relation.SELF, Relation.WARD, Relation.CORESIDENT})
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """Everything that one decision about one subject may look at.
 
     ``kind`` is None for a subject that does not exist or is closed. ``age`` is in full years, None when it is
@@ -68,8 +66,7 @@ class Facts:
         return self.kind is not None and (self.relation is not Relation.NONE or in_office)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDecision:
+class FieldDecision(NamedTuple):
     """What happens to one field, why, and which rules and consent stand behind it."""
 
     field: FieldName
@@ -85,8 +82,7 @@ class FieldDecision:
         raise TypeError("a decision has no truth value; look at its effect")
 
 
-@dataclass(frozen=True, slots=True)
-class SendDecision:
+class SendDecision(NamedTuple):
     """What happens to one message for one recipient, and why."""
 
     outcome: Outcome

@@ -9,7 +9,7 @@ the permit is spent and consent is looked at again, so a withdrawal in between s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -133,7 +133,7 @@ class Dispatch:
                 continue
             reasons = tuple(REASONS[code] for code in entry.why)
             what = SendDecision(entry.message.outcome, reasons)
-            again = replace(ask, message_id=message_id)
+            again = ask._replace(message_id=message_id)
             answers.append(self._answer(again, SubjectId(recipient), entry.decision, what, index, entry.t))
         return Sent(message_id, screened.gravest(), tuple(answers))
 

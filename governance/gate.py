@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from audit import ledger
@@ -86,7 +86,7 @@ class Gate:
 
     def _decide(self, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
         if not ask.reveal:
-            fact = replace(fact, present=None)  # whoever holds the data knows which fields are filled
+            fact = fact._replace(present=None)  # whoever holds the data knows which fields are filled
         return decide_fields(self._rules.book, self._rules.plan, ask.action, ask.fields, ask.purpose, fact)
 
     def _reveal(

@@ -95,7 +95,10 @@ class SqliteDatabase:
         if self._idle:
             return self._idle.pop()
         try:
-            connection = apsw.Connection(str(self._path), statementcachesize=256)
+            # Opening never creates: a file that is gone must not look like a new database.
+            connection = apsw.Connection(
+                str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=256
+            )
             connection.set_busy_timeout(_BUSY_MS)
             journal, synchronous = journal_pragmas(tuple(map(int, apsw.sqlite_lib_version().split("."))))
             for pragma in (

@@ -8,9 +8,8 @@ transaction does the same for the whole file, and the locking clause is not spok
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
@@ -47,8 +46,7 @@ _BUMP: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectRow:
+class SubjectRow(NamedTuple):
     """What is known of a subject without opening anything."""
 
     id: SubjectId

@@ -7,8 +7,7 @@ import it is a contract in ``pyproject.toml``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select
 
@@ -48,16 +47,14 @@ _BEARER: Final = select(_token.c.subject_id).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SealedCell:
+class SealedCell(NamedTuple):
     """A sealed value together with its wrapped key."""
 
     sealed: Sealed
     key: WrappedKey
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The locked subjects and the sealed cells of one batch."""
 
     subjects: Mapping[SubjectId, SubjectRow]

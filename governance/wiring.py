@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from audit.ledger import LogError
@@ -29,7 +30,7 @@ from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
 from governance.postgres import PostgresDatabase
-from governance.schema import migrate
+from governance.schema import expected_revision, migrate
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
@@ -42,6 +43,7 @@ from redaction.lookup import BlindIndex
 from redaction.screening import Screener
 from redaction.sealing import Sealer
 
+_REVISION: Final = text("SELECT version_num FROM alembic_version")
 ROOMS: Final = ("policies", "consent", "audit", "redaction", "governance")
 
 
@@ -145,6 +147,7 @@ def assemble(
     database = database or open_database(settings.database_url)
     checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
     if examine:
+        _refuse_another_schema(database)
         _refuse_unless_sound(checkpoints)
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
@@ -168,11 +171,24 @@ def assemble(
     )
 
 
+def _refuse_another_schema(database: Database) -> None:
+    try:
+        with database.reading() as tx:
+            revisions = [row[0] for row in tx.rows(_REVISION)]
+    except StoreError:
+        raise StartError(
+            "no database with our schema answers; is it there? A new one is made by: governance init"
+        ) from None
+    if revisions != [expected_revision()]:
+        raise StartError(
+            "the database has the schema of another version; older ones are brought forward by: "
+            "governance migrate. A newer one needs the newer service"
+        )
+
+
 def _refuse_unless_sound(checkpoints: Checkpoints) -> None:
     try:
         standing = checkpoints.examine()
-    except StoreError:
-        raise StartError("the database has no schema of this version; run: governance init") from None
     except (LogError, LockStoreError) as error:
         raise StartError(f"{error}; run: governance init") from None
     if standing is not Standing.OK:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import re2
@@ -50,8 +51,9 @@ _EMPTY: Final = _Language(frozenset({""}))
 _ANYTHING: Final = _Language(None)
 
 
+@cache
 def compiled(source: str) -> re2._Regexp:
-    """Return the RE2 program of an accepted pattern."""
+    """Return the RE2 program of an accepted pattern; rules that share one share its program."""
     options = re2.Options()
     options.log_errors = False
     return re2.compile(source, options)

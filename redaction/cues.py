@@ -62,4 +62,8 @@ def possible_kinds(text: str) -> set[EntityType]:
         kinds |= _LONG
     for word, _, _ in _AUTOMATON.find_matches_as_indexes(text, overlapping=True):
         kinds |= _BY_WORD[word] if longest else _BY_WORD[word] & _WITHOUT_A_LONG_NUMBER
+    if longest < _DIGITS_OF_A_PHONE:
+        kinds.discard(EntityType.CN_LANDLINE)
+    if longest < _DIGITS_OF_A_CARD:
+        kinds -= _LONG - {EntityType.CN_FOREIGN_PR}
     return kinds

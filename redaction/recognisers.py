@@ -111,6 +111,7 @@ class Analyser:
         ]
         engine = NoOpNlpEngine(models=[{"lang_code": _LANGUAGE, "model_name": "no_op"}])
         engine.load()
+        self._no_artifacts = engine.process_text("", _LANGUAGE)
         self._engine = AnalyzerEngine(
             registry=RecognizerRegistry(recognizers=recognisers, supported_languages=[_LANGUAGE]),
             nlp_engine=engine,
@@ -124,5 +125,10 @@ class Analyser:
         Raises:
             Unfinished: a pattern ran out of time.
         """
-        results = self._engine.analyze(text, language=_LANGUAGE, entities=[kind.value for kind in kinds])
+        results = self._engine.analyze(
+            text,
+            language=_LANGUAGE,
+            entities=[kind.value for kind in kinds],
+            nlp_artifacts=self._no_artifacts,
+        )
         return [Entity(EntityType(r.entity_type), r.start, r.end, r.score) for r in results]

@@ -229,6 +229,8 @@ def _judged(look: _Look, program: _Program, start: int, end: int) -> Iterator[Fi
     if start == end or (look.guesses is not None and look.guesses.isdisjoint(range(start, end))):
         return
     text = look.view.text
+    while end - start > 1 and text[end - 1] in _CLAUSE_ENDS:
+        end -= 1
     if program.spared(text, start, end) or not program.speaks(text):
         return
     doubtful = guess or program.softened(text, start, end)

@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -57,8 +56,7 @@ class Sealed:
         raise TypeError("a sealed value is not pickled")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a value belongs. Entity and field are stable logical names, not table names."""
 
     subject_id: str
@@ -68,8 +66,7 @@ class Place:
     key_class: KeyClass
 
 
-@dataclass(frozen=True, slots=True)
-class WrappedKey:
+class WrappedKey(NamedTuple):
     """A data key as it lies in the key store: useless without the tenant key."""
 
     kid: str

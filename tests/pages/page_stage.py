@@ -18,9 +18,10 @@ class Served:
 
 
 def screenshots(otherwise: Path) -> Path:
-    """Return where pictures go: into docs with WRITE_SCREENSHOTS=1, else out of the way.
+    """Return where pictures go: out of the way, or into docs when somebody wants new ones.
 
-    A test run must not change the repository unless somebody wants new pictures.
+    A test run must not change the repository. For new pictures, of a world that no other test has touched:
+    ``WRITE_SCREENSHOTS=1 pytest tests/pages/test_pages_in_chromium.py``
     """
     if os.environ.get("WRITE_SCREENSHOTS"):
         return Path(__file__).parents[2] / "docs" / "screenshots"

@@ -33,9 +33,13 @@ def test_a_compliant_text_passes(purpose, channel, audience, text):
     assert verdict.outcome is ScreeningOutcome.ALLOW
 
 
-@pytest.mark.parametrize(
-    "row", table("violations.txt", 4) + [(c, "wecom", "general", t) for c, t in table("evasions.txt", 2)]
-)
+STOPPED = [
+    *table("violations.txt", 4),
+    *((category, "wecom", "general", text) for category, text in table("evasions.txt", 2)),
+]
+
+
+@pytest.mark.parametrize("row", STOPPED)
 def test_every_finding_points_at_what_was_written(row):
     _, channel, audience, text = row
     for finding in screener().screen(draft(text, channel, "marketing", audience)).findings:
@@ -84,8 +88,19 @@ def test_a_fact_with_time_region_and_source_goes_to_a_person():
     assert _outcome("本品牌全国销量第一") is ScreeningOutcome.BLOCK
 
 
-CROSS_WORD = ["面包过敏请告知", "环保过滤网到货", "您拒绝对账的申请", "屋顶级联水槽", "积极品读经典", "上升值班岗，业主周知",
-              "学生发展中心", "书包过关检查", "快递转运中心搬迁", "强调经验分享", "加速转动更顺畅"]  # fmt: skip
+CROSS_WORD = [
+    "面包过敏请告知",
+    "环保过滤网到货",
+    "您拒绝对账的申请",
+    "屋顶级联水槽",
+    "积极品读经典",
+    "上升值班岗，业主周知",
+    "学生发展中心",
+    "书包过关检查",
+    "快递转运中心搬迁",
+    "强调经验分享",
+    "加速转动更顺畅",
+]
 
 
 @pytest.mark.parametrize("text", CROSS_WORD)

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from governance import wiring
-from governance.settings import NAMES, Profile, SettingsError, read_settings
+from governance.settings import NAMES, Profile, Settings, SettingsError, read_settings
 from governance.sqlite import SqliteDatabase, journal_pragmas
 from policies.book import packaged_rules
 from policies.roles import TwinDistributionsError, providers, refuse_twin_distributions
@@ -35,7 +35,9 @@ def test_the_write_ahead_log_is_used_only_where_its_reset_is_mended(
 
 def test_the_sqlite_that_comes_along_has_the_mended_reset_and_runs_fully_durable(tmp_path: Path) -> None:
     assert tuple(map(int, apsw.sqlite_lib_version().split("."))) >= (3, 51, 3)
-    database = SqliteDatabase(tmp_path / "governance.sqlite")
+    path = tmp_path / "governance.sqlite"
+    path.touch()
+    database = SqliteDatabase(path)
     connection = database._connect()
     pragmas = {
         name: connection.execute(f"PRAGMA {name}").fetchall()[0][0]
@@ -151,3 +153,32 @@ def test_serving_makes_nothing_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(wiring.StartError, match="governance init"):
         wiring.assemble(settings)
     assert not settings.home.exists()
+
+
+def home_of(tmp_path: Path) -> Settings:
+    settings = read_settings({"GOVERNANCE_HOME": str(tmp_path / "home")}, packaged_rules())
+    wiring.initialise(settings)
+    return settings
+
+
+def test_a_database_that_is_gone_stops_the_start_and_is_not_made_anew(tmp_path: Path) -> None:
+    settings = home_of(tmp_path)
+    file = settings.home / "governance.sqlite"
+    file.unlink()
+    with pytest.raises(wiring.StartError, match="governance init"):
+        wiring.assemble(settings)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("revision", ["0000", "9999"])
+def test_a_database_with_the_schema_of_another_version_stops_the_start(tmp_path: Path, revision: str) -> None:
+    settings = home_of(tmp_path)
+    connection = apsw.Connection(str(settings.home / "governance.sqlite"))
+    connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    connection.close()
+    with pytest.raises(wiring.StartError, match="another version"):
+        wiring.assemble(settings)
+
+
+def test_a_home_as_it_was_made_starts(tmp_path: Path) -> None:
+    wiring.assemble(home_of(tmp_path)).close()

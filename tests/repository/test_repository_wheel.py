@@ -15,7 +15,7 @@ ROOMS = ("policies", "consent", "audit", "redaction", "governance")
 DATA = {
     "policies/rules": (".toml", ".csv", ".conf"),
     "governance/templates": (".html",),
-    "governance/static": (".css",),
+    "governance/static": (".css", ".svg"),
     "governance/locale": (".po",),
     "governance/migrations": (".py",),
 }

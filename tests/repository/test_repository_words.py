@@ -41,7 +41,7 @@ def texts() -> list[tuple[str, str]]:
 
 
 def foreign_hosts(text: str) -> set[str]:
-    found = {host.lower() for host in HOST.findall(text)}
+    found = {host.lower() for host in HOST.findall(text.replace("\\", ""))}
     return {host for host in found if host.split(":")[0] not in HOSTS and not host.endswith(RESERVED)}
 
 
