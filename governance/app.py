@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
@@ -20,7 +21,7 @@ from governance.centre import mine
 from governance.collecting import Collector
 from governance.console import decisions
 from governance.database import StoreError
-from governance.door import Door, on_http, on_invalid
+from governance.door import Door, on_http, on_invalid, walks_of
 from governance.wiring import Service
 
 
@@ -30,6 +31,10 @@ def build(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.finder.ready()
+        # Rules, templates and the finder's tables live as long as the process: the collector of cycles
+        # need not walk through them again and again while requests wait.
+        gc.collect()
+        gc.freeze()
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
         signing = asyncio.create_task(service.checkpoints.keep_publishing(service.clock))
         yield
@@ -43,7 +48,8 @@ def build(service: Service) -> FastAPI:
     app.state.service = service
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
-    app.add_middleware(Door, page_for=pages.problem_page)
+    walks = walks_of([reads.router, messages.router])
+    app.add_middleware(Door, page_for=pages.problem_page, walks=walks)
     return app
 
 

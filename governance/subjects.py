@@ -36,7 +36,9 @@ class Hold(Enum):
 
 _HOLDING: Final = {
     Hold.NOT: _ROWS,
-    Hold.SHARED: _ROWS.with_for_update(read=True),
+    # Not FOR SHARE: new readers would join the lock while a withdrawal waits for it, and it waits for ever.
+    # Deciders of one subject queue up instead; they commit one after another at the log's head anyway.
+    Hold.SHARED: _ROWS.with_for_update(key_share=True),
     Hold.EXCLUSIVE: _ROWS.with_for_update(),
 }
 _BUMP: Final = (
