@@ -32,7 +32,7 @@ bench: $(READY)  ## the benchmark table, each figure beside its floor or peer; w
 	@$(PYTHON) -P tests/bench/run.py
 
 docs: $(READY)  ## write docs/codes.md and docs/routes.md anew from the code
-	@$(PYTHON) -P tests/repository/catalogue.py
+	@$(PYTHON) -P tests/repository/pages_from_code.py
 
 lock:  ## choose versions anew and write requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv; install it with: pipx install uv" >&2; exit 1; }

@@ -13,8 +13,10 @@ import os
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from json import JSONEncoder, loads
+from json import loads
 from typing import Any, Final, NamedTuple
+
+import orjson
 
 from policies.identifiers import Prefix, new_id, pattern
 from policies.terms import Effect, Outcome
@@ -164,7 +166,6 @@ _PARTY_ID: Final = {
     ActorType.MEMBER: re.compile(r"[0-9a-f]{32}").fullmatch,
     ActorType.SYSTEM: _WORD,
 }
-_JSON: Final = JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 _SUBJECT_IDS: Final = (b'"mem_', b'"hh_')
 
 
@@ -203,8 +204,8 @@ def encode(entry: Entry) -> bytes:
         detail=entry.detail and _detail_tree(entry.detail),
     )
     try:
-        leaf = _JSON.encode(tree).encode()
-    except (UnicodeEncodeError, TypeError, ValueError):
+        leaf = orjson.dumps(tree)
+    except (UnicodeEncodeError, TypeError, ValueError):  # orjson's error is a TypeError
         raise EntryRefusedError("the entry holds something that JSON in UTF-8 cannot carry") from None
     if len(leaf) > MAX_LEAF:
         raise EntryRefusedError(f"the leaf is longer than {MAX_LEAF} bytes")

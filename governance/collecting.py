@@ -1,9 +1,9 @@
 """Collects asks that arrive together into one transaction: one commit pays for many decisions.
 
-On SQLite a batch runs on the event loop itself, when the loop has read everything that was waiting:
-while one batch commits, the next gathers in the sockets, and a hand-over to a thread would cost more
-than the commit. On PostgreSQL batches run in threads, so that waiting for the server blocks nobody.
-A batch is at most 64 asks, or one call's if that call brought more; nothing ever waits for company.
+A batch departs when two turns of the event loop have brought nothing new, at the latest 2 ms after its
+first ask, and with at most 64 asks (or one call's, if that call brought more): a lone ask waits for
+nobody, a crowd travels together. On SQLite a batch runs on the loop itself, because a hand-over to a
+thread would cost more than the commit; on PostgreSQL in threads, so that the server's time blocks nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from governance.gate import Gate
 
 _MOST: Final = 64
 _FLIGHTS: Final = 4
+_LONGEST_WAIT_S: Final = 0.002
+_QUIET_TURNS: Final = 2
 
 
 class Collector:
@@ -31,22 +33,41 @@ class Collector:
         self._threads = None if inline else ThreadPoolExecutor(_FLIGHTS, "gate")
         self._flying = 0
         self._called = False
+        self._seen = 0
+        self._quiet = 0
+        self._first_at = 0.0
 
     async def read(self, asks: Sequence[Ask]) -> list[Reply]:
         """Return the gate's replies to these asks, in order."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[Reply]] = loop.create_future()
+        future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         self._waiting.append((asks, future))
-        if not self._called and self._flying < _FLIGHTS:
-            self._called = True
-            loop.call_soon(self._depart)
+        self._call()
         # A client that goes away does not take the decision back: it is made and recorded all the same.
         return await asyncio.shield(future)
 
-    def _depart(self) -> None:
-        self._called = False
-        if not self._waiting:
+    def _call(self) -> None:
+        """Announce a departure, unless one is announced or all flights are out."""
+        if self._called or not self._waiting or self._flying >= _FLIGHTS:
             return
+        loop = asyncio.get_running_loop()
+        self._called = True
+        self._seen = self._quiet = 0
+        self._first_at = loop.time()
+        loop.call_soon(self._depart)
+
+    def _crowd_is_coming(self) -> bool:
+        """Say whether to wait another turn of the loop for asks that are just being read."""
+        size = sum(len(asks) for asks, _ in self._waiting)
+        self._quiet = self._quiet + 1 if size == self._seen else 0
+        self._seen = size
+        overdue = asyncio.get_running_loop().time() - self._first_at > _LONGEST_WAIT_S
+        return self._quiet < _QUIET_TURNS and size < _MOST and not overdue
+
+    def _depart(self) -> None:
+        if self._crowd_is_coming():
+            asyncio.get_running_loop().call_soon(self._depart)
+            return
+        self._called = False
         batch = self._board()
         asks = [ask for some, _ in batch for ask in some]
         if self._threads is None:
@@ -54,14 +75,13 @@ class Collector:
                 self._arrive(batch, self._gate.read(asks, self._clock()))
             except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
                 _fail(batch, error)
-            self._next()
-            return
-        self._flying += 1
-        flight = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._gate.read, asks, self._clock()
-        )
-        flight.add_done_callback(lambda done: self._land(batch, done))
-        self._next()
+        else:
+            self._flying += 1
+            flight = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._gate.read, asks, self._clock()
+            )
+            flight.add_done_callback(lambda done: self._land(batch, done))
+        self._call()
 
     def _board(self) -> list[tuple[Sequence[Ask], asyncio.Future[list[Reply]]]]:
         batch = [self._waiting.popleft()]
@@ -70,11 +90,6 @@ class Collector:
             size += len(self._waiting[0][0])
             batch.append(self._waiting.popleft())
         return batch
-
-    def _next(self) -> None:
-        if self._waiting and not self._called and self._flying < _FLIGHTS:
-            self._called = True
-            asyncio.get_running_loop().call_soon(self._depart)
 
     def _land(
         self,
@@ -87,7 +102,7 @@ class Collector:
             self._arrive(batch, done.result())
         else:
             _fail(batch, error)
-        self._next()
+        self._call()
 
     def _arrive(
         self, batch: Sequence[tuple[Sequence[Ask], asyncio.Future[list[Reply]]]], replies: Sequence[Reply]

@@ -14,6 +14,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from living import MINUTE, START
+
 _TESTS = Path(__file__).parent
 
 
@@ -48,6 +50,10 @@ class ForkServer:
             env={**os.environ, "PYTHONPATH": path},
             text=True,
         )
+
+    def now(self) -> int:
+        """Return the time that the servers' clocks show."""
+        return START + MINUTE + (time.time_ns() - self._since) // 1_000_000
 
     def start(self, home: Path, url: str, variant: str = "") -> Server:
         """Start a server and return it once its socket listens."""

@@ -5,10 +5,10 @@ A router does three things: body to a frozen ask, ask to the gate, reply to JSON
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar, cast
 
+import orjson
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -158,9 +158,6 @@ def answered(reply: Reply) -> Answer:
             raise ProblemError(Problem.INTERNAL)
 
 
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-
-
 def as_json(body: object, status: int = 200) -> Response:
     """Return a JSON response."""
-    return Response(_ENCODE(body).encode(), status, media_type="application/json")
+    return Response(orjson.dumps(body), status, media_type="application/json")

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-import catalogue
+import pages_from_code
 import pytest
 
 from governance.__main__ import _parser
@@ -36,19 +36,19 @@ def commands() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(catalogue.PAGES))
+@pytest.mark.parametrize("name", sorted(pages_from_code.PAGES))
 def test_the_page_made_from_the_code_is_up_to_date(name: str) -> None:
     written = text_of(f"docs/{name}")
-    assert written == catalogue.PAGES[name](), "run: make docs"
+    assert written == pages_from_code.PAGES[name](), "run: make docs"
 
 
 def test_the_routes_page_has_every_route_of_the_schema() -> None:
     schema = {(verb.upper(), path) for path, verbs in describe()["paths"].items() for verb in verbs}
-    assert schema <= {(route.method, route.path) for route in catalogue.routes()}
+    assert schema <= {(route.method, route.path) for route in pages_from_code.routes()}
 
 
 def test_every_route_says_what_it_does() -> None:
-    assert not [route for route in catalogue.routes() if not route.about]
+    assert not [route for route in pages_from_code.routes() if not route.about]
 
 
 @pytest.mark.parametrize("readme", READMES)

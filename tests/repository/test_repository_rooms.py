@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
         "misc",
     }
     assert not [file for file in python_files(*ROOMS) if file.stem in empty]
+
+
+def test_no_module_of_the_tests_hides_a_package_that_something_imports() -> None:
+    """Pytest puts these folders first: a helper named like a dependency would be imported in its place."""
+    taken = sys.stdlib_module_names | packages_distributions().keys()
+    assert not [file for file in python_files("tests") if file.stem in taken]
 
 
 def test_every_module_says_what_it_promises() -> None:
