@@ -14,13 +14,12 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from governance import commands
 from governance.commands import FAILED, USAGE
-from governance.database import StoreError
-from governance.schema import SchemaError
+from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
 from governance.tampering import NothingToTamperError
 from governance.wiring import StartError
 from policies.book import BookError
-from policies.roles import TwinDistributionsError
+from policies.distributions import TwinDistributionsError
 
 _EXPECTED = (
     SettingsError,

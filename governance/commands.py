@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
-from governance import schema, seeding
+from governance import seeding
 from governance.checkpoints import Checkpoints
 from governance.settings import Profile, Settings, read_settings
 from governance.wiring import (
@@ -75,6 +75,8 @@ def serve(chosen: argparse.Namespace) -> int:
 
 def migrate(chosen: argparse.Namespace) -> int:
     """Bring the schema forward."""
+    from governance import schema  # noqa: PLC0415 - Alembic is for this command alone
+
     current = settings()
     schema.migrate(current.database_url)
     _say(chosen, {"revision": schema.expected_revision()}, f"schema {schema.expected_revision()}")

@@ -33,6 +33,10 @@ class Unreachable(StoreError):
     """No connection, a lock that did not come free in time, or a server that is not there."""
 
 
+class SchemaError(Exception):
+    """The schema is not what this version needs; the message says what to do."""
+
+
 class OpenTransaction(Transaction, Protocol):
     """A transaction that its holder may commit, once, visibly."""
 

@@ -37,6 +37,7 @@ _ALWAYS: Final = [
 ]
 _log = logging.getLogger("governance.door")
 
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2"})
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 Authenticate = Callable[[Request], Awaitable[Caller]]
@@ -124,7 +125,7 @@ def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> None:
 def _examine_head(scope: Scope) -> None:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     # No path of ours needs an escape, and an id has one spelling: no twin of a path gets past this line.
-    if b"%" in (scope.get("raw_path") or b""):
+    if b"%" in (scope.get("raw_path") or b"") or scope["http_version"] not in _VERSIONS:
         raise ProblemError(Problem.BAD_REQUEST_LINE)
     hosts = 0
     size = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")

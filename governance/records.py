@@ -8,10 +8,13 @@ ends is given an end, never deleted in place. Values are sealed before they come
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 from sqlmodel import Field, SQLModel
+
+REVISION: Final = "0001"
+"""The migration that this version's tables stand at."""
 
 
 def text_column(*, key: bool = False, null: bool = False) -> Column[str]:

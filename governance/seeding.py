@@ -162,14 +162,16 @@ def seed_once(service: Service) -> Mapping[str, str]:
 def as_document(keys: Mapping[str, str]) -> dict[str, object]:
     """Return the seeded world as ``governance demo world`` prints it."""
     return {
-        "households": [{"id": home.id, "key": home.key, "values": {**home.values}} for home in world.HOMES],
+        "households": [
+            {"id": home.id, "key": home.key, "values": _plain(home.values)} for home in world.HOMES
+        ],
         "members": [
             {
                 "id": person.id,
                 "key": person.key,
                 "household": home.id,
                 "roles": list(person.roles),
-                "values": {**person.values},
+                "values": _plain(person.values),
             }
             for home in world.HOMES
             for person in home.members
@@ -177,6 +179,10 @@ def as_document(keys: Mapping[str, str]) -> dict[str, object]:
         "staff": [_office(office) for office in world.STAFF],
         "services": [{**_office(office), "api_key": keys.get(office.id)} for office in world.SERVICES],
     }
+
+
+def _plain(values: Mapping[FieldName, str]) -> dict[str, str]:
+    return {str(field): value for field, value in values.items()}
 
 
 def _office(office: Office) -> dict[str, object]:

@@ -29,20 +29,21 @@ from governance.gate import Gate, Rules
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
-from governance.postgres import PostgresDatabase
+from governance.records import REVISION
 from governance.schema import expected_revision, migrate
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
 from policies.book import load_book
+from policies.distributions import refuse_twin_distributions
 from policies.plan import compile_plan
-from policies.roles import refuse_twin_distributions
 from redaction.finding import Finder
 from redaction.keys import KeyRing, KeyRingError
 from redaction.lookup import BlindIndex
 from redaction.screening import Screener
 from redaction.sealing import Sealer
 
+_REVISION: Final = text("SELECT version_num FROM alembic_version")
 _REVISION: Final = text("SELECT version_num FROM alembic_version")
 ROOMS: Final = ("policies", "consent", "audit", "redaction", "governance")
 
@@ -85,6 +86,8 @@ def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         return SqliteDatabase(Path(parsed.database))
     if parsed.drivername == "postgresql+psycopg":
+        from governance.postgres import PostgresDatabase  # noqa: PLC0415 - the driver is 15 MB that SQLite spares
+
         return PostgresDatabase(url)
     raise StartError("GOVERNANCE_DATABASE_URL is sqlite:///FILE or postgresql+psycopg://…")
 
@@ -123,6 +126,7 @@ def initialise(settings: Settings) -> None:
         if settings.key_ring.exists()
         else KeyRing.create(settings.key_ring, settings.tenant)
     )
+
     migrate(settings.database_url)
     database = open_database(settings.database_url)
     try:
@@ -186,8 +190,11 @@ def _refuse_another_schema(database: Database) -> None:
         )
 
 
-def _refuse_unless_sound(checkpoints: Checkpoints) -> None:
+def _refuse_unless_sound(database: Database, checkpoints: Checkpoints) -> None:
     try:
+        revisions = [revision for (revision,) in database.look(_REVISION, {})]
+        if revisions != [REVISION]:
+            raise StartError("the database has the schema of another version; run: governance migrate")
         standing = checkpoints.examine()
     except (LogError, LockStoreError) as error:
         raise StartError(f"{error}; run: governance init") from None

@@ -10,7 +10,6 @@ roles, so that asking about strangers leaves nothing behind and building never s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -27,30 +26,8 @@ _RANK: Final = {act: int(level) for act, (_, level) in ACTS.items()}
 _READS: Final = (Level.FULL, Level.MASKED, Level.EXISTS)
 
 
-class TwinDistributionsError(Exception):
-    """Two distributions provide the module ``casbin``; which code runs is then a matter of luck."""
-
-
 class ModelError(Exception):
     """Casbin's parser sees another model than the book was written for."""
-
-
-def refuse_twin_distributions() -> None:
-    """Refuse to start when both ``casbin`` and ``pycasbin`` are installed.
-
-    They overwrite each other's files, so pip reports one version and Python runs the other.
-
-    Raises:
-        TwinDistributionsError: both are installed.
-    """
-    if len(twins := providers()) > 1:
-        raise TwinDistributionsError(f"uninstall all but pycasbin: {', '.join(twins)} are installed")
-
-
-def providers(installed: Iterable[str] | None = None) -> tuple[str, ...]:
-    """Return which of the distributions that provide the module ``casbin`` are installed."""
-    names = (dist.name for dist in metadata.distributions()) if installed is None else installed
-    return tuple(sorted({name.lower().replace("_", "-") for name in names} & {"casbin", "pycasbin"}))
 
 
 class HeldRoles(RoleManager):  # type: ignore[misc]  # Casbin has no types

@@ -15,18 +15,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from policies.book import RuleBook, packaged_rules
+from policies.distributions import TwinDistributionsError, providers, refuse_twin_distributions
 from policies.entries import ANY, Grant
 from policies.plan import NO_RULE, Plan, Verdict, compile_plan
-from policies.roles import (
-    HeldRoles,
-    ModelError,
-    TwinDistributionsError,
-    providers,
-    reference,
-    reference_level,
-    refuse_twin_distributions,
-    row_of,
-)
+from policies.roles import HeldRoles, ModelError, reference, reference_level, row_of
 from policies.terms import (
     Action,
     Condition,

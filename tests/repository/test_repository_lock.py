@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+ROOMS = ("policies", "consent", "audit", "redaction", "governance")
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 BLOCKS = [block for block in re.split(r"\n(?=[a-z0-9])", LOCK) if block.strip()]
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9-]*)(?:\[[a-z0-9,-]+\])?==(?P<version>[^\s;]+)")
@@ -22,12 +26,30 @@ def pins() -> dict[str, str]:
     return found
 
 
-def declared() -> set[str]:
+def names_in(requirements: Iterable[str]) -> set[str]:
+    found = [NAME.match(one) for one in requirements]
+    return {re.sub(r"[-_.]+", "-", name[0]).lower() for name in found if name is not None}
+
+
+def declared(*extras: str) -> set[str]:
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    names = [NAME.match(one) for one in wanted]
-    return {re.sub(r"[-_.]+", "-", name[0]).lower() for name in names if name is not None}
+    optional = project["optional-dependencies"]
+    return names_in([*project["dependencies"], *(one for extra in extras for one in optional[extra])])
+
+
+def imported() -> set[str]:
+    """Return which distributions the five packages import."""
+    modules = set()
+    for room in ROOMS:
+        for file in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    modules |= {name.name.partition(".")[0] for name in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    modules.add(node.module.partition(".")[0])
+    providers = packages_distributions()
+    return names_in(one for module in modules - set(ROOMS) for one in providers.get(module, ()))
 
 
 def test_each_locked_package_has_its_hashes() -> None:
@@ -41,7 +63,18 @@ def test_the_lock_names_no_address() -> None:
 
 
 def test_the_lock_holds_everything_that_is_declared() -> None:
-    assert declared() <= pins().keys()
+    assert declared("dev") <= pins().keys()
+
+
+def test_everything_that_is_imported_is_declared() -> None:
+    """A package that is there only because another one wants it may be gone tomorrow."""
+    extras = {"psycopg-pool"}  # declared as an extra of psycopg
+    assert imported() - declared() == extras
+
+
+def test_nothing_is_declared_that_nobody_imports() -> None:
+    data = {"tzdata"}  # time zones, for machines that have none; read by the standard library
+    assert declared() - imported() - data == set()
 
 
 def test_of_the_twins_only_the_maintained_one_is_locked() -> None:

@@ -14,7 +14,7 @@ from governance import wiring
 from governance.settings import NAMES, Profile, Settings, SettingsError, read_settings
 from governance.sqlite import SqliteDatabase, journal_pragmas
 from policies.book import packaged_rules
-from policies.roles import TwinDistributionsError, providers, refuse_twin_distributions
+from policies.distributions import TwinDistributionsError, providers, refuse_twin_distributions
 from redaction.keys import KeyRing, KeyRingError
 
 JOURNALS = [
