@@ -30,7 +30,6 @@ from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
 from governance.records import REVISION
-from governance.schema import expected_revision, migrate
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
@@ -43,7 +42,6 @@ from redaction.lookup import BlindIndex
 from redaction.screening import Screener
 from redaction.sealing import Sealer
 
-_REVISION: Final = text("SELECT version_num FROM alembic_version")
 _REVISION: Final = text("SELECT version_num FROM alembic_version")
 ROOMS: Final = ("policies", "consent", "audit", "redaction", "governance")
 
@@ -126,6 +124,7 @@ def initialise(settings: Settings) -> None:
         if settings.key_ring.exists()
         else KeyRing.create(settings.key_ring, settings.tenant)
     )
+    from governance.schema import migrate  # noqa: PLC0415 - serving never migrates and spares Alembic's memory
 
     migrate(settings.database_url)
     database = open_database(settings.database_url)
@@ -183,18 +182,15 @@ def _refuse_another_schema(database: Database) -> None:
         raise StartError(
             "no database with our schema answers; is it there? A new one is made by: governance init"
         ) from None
-    if revisions != [expected_revision()]:
+    if revisions != [REVISION]:
         raise StartError(
             "the database has the schema of another version; older ones are brought forward by: "
             "governance migrate. A newer one needs the newer service"
         )
 
 
-def _refuse_unless_sound(database: Database, checkpoints: Checkpoints) -> None:
+def _refuse_unless_sound(checkpoints: Checkpoints) -> None:
     try:
-        revisions = [revision for (revision,) in database.look(_REVISION, {})]
-        if revisions != [REVISION]:
-            raise StartError("the database has the schema of another version; run: governance migrate")
         standing = checkpoints.examine()
     except (LogError, LockStoreError) as error:
         raise StartError(f"{error}; run: governance init") from None
