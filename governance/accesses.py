@@ -1,7 +1,7 @@
 """Who looked at a member's data, as the member sees it: from the log itself, blocked attempts included.
 
-Promises completeness by construction: the view lists every entry that names the member's pseudonym, so
-nothing that was decided about a person can be missing from that person's view. The one whom a service
+Promises completeness by construction: the view lists every entry that names the member's pseudonym or,
+since they moved in, their household's, so nothing that was decided about a person can be missing. The one whom a service
 acted for is named, not only the middleman. The log's copies are not trusted: each leaf is decoded.
 """
 
@@ -11,17 +11,27 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from audit import ledger
 from audit.entry import ActorType, Entry, Party, Verdict
-from governance.records import Actor
+from governance.records import Actor, RelationRow, Subject
 from governance.wiring import Service
 from policies.reasons import REASONS, Reason
-from policies.terms import Effect, Outcome, Relation, SubjectId
+from policies.terms import Effect, Outcome, Relation, SubjectId, SubjectKind
 from policies.transaction import Transaction
 
-_actor = Actor.__table__
+_actor, _relation, _subject = Actor.__table__, RelationRow.__table__, Subject.__table__
+_HOMES: Final = (
+    select(_relation.c.subject_id, func.min(_relation.c.starts_at))
+    .join(_subject, _subject.c.id == _relation.c.subject_id)
+    .where(
+        _relation.c.actor_id == bindparam("member"),
+        _relation.c.relation == Relation.CORESIDENT.value,
+        _subject.c.kind == SubjectKind.HOUSEHOLD.value,
+    )
+    .group_by(_relation.c.subject_id)
+)
 _LABELS: Final = select(_actor.c.id, _actor.c.label).where(
     _actor.c.id.in_(bindparam("actors", expanding=True))
 )
@@ -51,13 +61,18 @@ def of_member(
 ) -> tuple[list[Access], bool]:
     """Return up to ``limit`` accesses, newest first, and whether there are more."""
     with service.database.reading() as tx:
-        name = ledger.names_of(tx, [member]).get(member)
-        if name is None:
-            return [], False
-        entries = ledger.accesses(tx, name, before, limit + 1)
+        homes = tx.rows(_HOMES, {"member": member})
+        names = ledger.names_of(tx, [member, *(home for home, _ in homes)])
+        own = names.get(member)
+        found = dict(ledger.accesses(tx, own, before, limit + 1)) if own is not None else {}
+        for home, since in homes:
+            # What a household shares concerns everybody who lives there, from the day they moved in.
+            shared = ledger.accesses(tx, names[home], before, limit + 1) if home in names else []
+            found.update((index, entry) for index, entry in shared if entry.t >= since)
+        entries = sorted(found.items(), reverse=True)[: limit + 1]
         labels = labels_of(tx, [entry for _, entry in entries])
     more = len(entries) > limit
-    return [view(index, entry, labels, name) for index, entry in entries[:limit]], more
+    return [view(index, entry, labels, own) for index, entry in entries[:limit]], more
 
 
 def labels_of(tx: Transaction, entries: Collection[Entry]) -> dict[str, str]:

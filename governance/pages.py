@@ -113,9 +113,8 @@ def render(
             spoken=spoken,
             other_language=_other_language(request, spoken),
             static=_address,
-            path=request.scope[
-                "path"
-            ],  # the URL would be put together with the Host header, which may be anything
+            # Not the URL: that is put together with the Host header, which may be anything.
+            path=request.scope["path"],
             caller=caller,
             token=None if caller is None else form_token(request),
             **context,

@@ -69,7 +69,7 @@ def filled(call: Call, house: Living) -> Call:
     mine = house.service.consenting.of_member(SubjectId(world.ZHANG_LI.id), house.clock())
     ids["consent"] = next(one.consent_id for one, _ in mine if one.terms.purpose == "marketing.direct")
     ids["decision"] = next(one.decision for one in reversed(house.log()) if one.decision)
-    ids["stylesheet"] = pages._stylesheet()[1]
+    ids["stylesheet"] = pages._address("house.css")
     path, body = call.path, None if call.body is None else call.body.decode()
     for name, id_ in ids.items():
         path = path.replace(f"<{name}>", id_)

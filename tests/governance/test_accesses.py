@@ -101,10 +101,11 @@ def test_every_decision_about_a_person_is_in_that_persons_view_and_in_nobody_els
     for person in PEOPLE:
         view = view_of(wire, house.sign_in(person), 7)
         shown = [one["receipt"] for one in view]
-        about = [i for i, entry in enumerate(log) if person.id in {names.get(one) for one in entry.subjects}]
+        concerned = {person.id, *(home.id for home in world.HOMES if person in home.members)}
+        about = [i for i, one in enumerate(log) if concerned & {names.get(name) for name in one.subjects}]
         assert shown == sorted(about, reverse=True), person.key
         assert told[person.id] | again[person.id] <= set(shown), person.key
-        others = {i for id_, some in (*told.items(), *again.items()) if id_ != person.id for i in some}
+        others = {i for id_, some in (*told.items(), *again.items()) if id_ not in concerned for i in some}
         assert others.isdisjoint(shown), person.key
         for one in view:
             entry = log[one["receipt"]]

@@ -257,7 +257,7 @@ def test_two_distributions_of_casbin_are_refused(monkeypatch: pytest.MonkeyPatch
     refuse_twin_distributions()
     assert providers(["pycasbin", "SQLAlchemy"]) == ("pycasbin",)
     assert providers(["PyCasbin", "casbin"]) == ("casbin", "pycasbin")
-    monkeypatch.setattr("policies.roles.providers", lambda: ("casbin", "pycasbin"))
+    monkeypatch.setattr("policies.distributions.providers", lambda: ("casbin", "pycasbin"))
     with pytest.raises(TwinDistributionsError, match="casbin, pycasbin"):
         refuse_twin_distributions()
 
