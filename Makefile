@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test check bench docs pictures lock clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -13,7 +13,7 @@ LOCKED := $(VENV)/.locked
 READY  := $(VENV)/.ready
 
 help:  ## this list
-	@awk 'BEGIN {FS = ":.*## "; print "make …"} /^[a-z]+:.*## / {printf "  %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "; print "make …"} /^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## the story of 张家, served with live traffic; prints links to open (Ctrl-C ends it)
 	@$(PYTHON) -P -m governance demo
@@ -33,6 +33,9 @@ bench: $(READY)  ## the benchmark table, each figure beside its floor or peer; w
 
 docs: $(READY)  ## write docs/codes.md and docs/routes.md anew from the code
 	@$(PYTHON) -P tests/repository/pages_from_code.py
+
+pictures: $(READY)  ## write the pictures in docs/screenshots anew, in a real Chromium
+	@WRITE_SCREENSHOTS=1 $(PYTHON) -P -m pytest -q tests/pages/test_pages_in_chromium.py
 
 lock:  ## choose versions anew and write requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv; install it with: pipx install uv" >&2; exit 1; }

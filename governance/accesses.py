@@ -1,8 +1,9 @@
 """Who looked at a member's data, as the member sees it: from the log itself, blocked attempts included.
 
 Promises completeness by construction: the view lists every entry that names the member's pseudonym or,
-since they moved in, their household's, so nothing that was decided about a person can be missing. The one whom a service
-acted for is named, not only the middleman. The log's copies are not trusted: each leaf is decoded.
+since they moved in, their household's, so nothing that was decided about a person can be missing. The
+one whom a service acted for is named, not only the middleman. The log's copies are not trusted: each
+leaf is decoded.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ class StoreError(Exception):
     """The database did not do what was asked. Carries a word for the log, never a value."""
 
 
-class Conflict(StoreError):
+class ConflictError(StoreError):
     """A unique key or a check refused the row."""
 
 
-class Unreachable(StoreError):
+class UnreachableError(StoreError):
     """No connection, a lock that did not come free in time, or a server that is not there."""
 
 

@@ -116,7 +116,7 @@ def _decide_field(
     if not facts.usable:
         return _hide(field, Reason.FACTS_UNAVAILABLE)
     standing = facts.standings.get(entry.category)
-    conditions = _conditions(book, action, purpose, facts, standing)
+    conditions = _conditions(book, purpose, facts, standing)
     hidden = entry.category in facts.hidden
     # First as if nothing were hidden: someone who may not look anyway must not learn of the hiding.
     verdict = plan.verdict(facts.roles, field, action, facts.relation, purpose, conditions)
@@ -136,7 +136,7 @@ def _decide_field(
 
 
 def _conditions(
-    book: RuleBook, action: Action, purpose: Purpose, facts: Facts, standing: Standing | None
+    book: RuleBook, purpose: Purpose, facts: Facts, standing: Standing | None
 ) -> dict[Condition, bool]:
     """Return the named facts. What is missing is unknown, and unknown never opens anything."""
     conditions = {
@@ -239,7 +239,7 @@ def decide_send(
     if not facts.usable:
         return SendDecision(Outcome.REFUSE, (Reason.FACTS_UNAVAILABLE,))
     standing = facts.standings.get(entry.category)
-    conditions = _conditions(book, Action.SEND, purpose, facts, standing)
+    conditions = _conditions(book, purpose, facts, standing)
     verdict = plan.verdict(facts.roles, channel, Action.SEND, facts.relation, purpose, conditions)
     refusals: list[Reason] = []
     if verdict.level is not Level.FULL:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import cached_property
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -20,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from governance import strictjson
-from governance.api.forms import MEMBERS
+from governance.api.forms import MEMBERS, NothingForm
 from governance.identity import Caller
 from governance.problems import Problem, ProblemError, document, language_of
 from policies.identifiers import Prefix, new_id
@@ -194,9 +195,17 @@ def route_for(authenticate: Authenticate) -> type[APIRoute]:
             if request.scope["query_string"]:
                 _examine_query(request, {one.alias for one in self.dependant.query_params})
             if request.method in _BODY_METHODS:
-                _examine_content_type(request)
-                request._json = strictjson.parse(await request.body())  # noqa: SLF001 - where Starlette keeps it
+                body = await request.body()
+                if not body and self._needs_nothing:
+                    request._json = {}  # noqa: SLF001 - a withdrawal must not fail for want of two braces
+                else:
+                    _examine_content_type(request)
+                    request._json = strictjson.parse(body)  # noqa: SLF001 - where Starlette keeps it
             return await endpoint(request)
+
+        @cached_property
+        def _needs_nothing(self) -> bool:
+            return any(field.field_info.annotation is NothingForm for field in self.dependant.body_params)
 
         def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
             # Where there is neither dependency nor query, path and body are bound here: the framework's

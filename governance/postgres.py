@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import Executable
 
-from governance.database import Compiler, Conflict, OpenTransaction, StoreError, Unreachable
+from governance.database import Compiler, ConflictError, OpenTransaction, StoreError, UnreachableError
 from policies.transaction import Row, Transaction
 
 _NOTHING: Final[Mapping[str, object]] = {}
@@ -29,9 +29,9 @@ def _named(error: psycopg.Error) -> StoreError:
     # A server's message may quote the row ("Key (mobile)=(…) already exists"): pass on the SQLSTATE alone.
     word = error.sqlstate or type(error).__name__
     if isinstance(error, psycopg.IntegrityError):
-        return Conflict(word)
+        return ConflictError(word)
     if isinstance(error, psycopg.OperationalError):
-        return Unreachable(word)
+        return UnreachableError(word)
     return StoreError(word)
 
 
@@ -98,7 +98,7 @@ class PostgresDatabase:
         try:
             connection = self._pool.getconn()
         except (PoolTimeout, psycopg.Error):
-            raise Unreachable("no_connection") from None
+            raise UnreachableError("no_connection") from None
         try:
             yield _PostgresTransaction(connection, self._compiler)
         finally:

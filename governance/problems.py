@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Self
 
 
 class Problem(Enum):
@@ -20,7 +21,7 @@ class Problem(Enum):
     zh: str
     en: str
 
-    def __new__(cls, code: str, status: int, zh: str, en: str) -> Problem:
+    def __new__(cls, code: str, status: int, zh: str, en: str) -> Self:
         """Make the code the value and keep status and sentences beside it."""
         problem = object.__new__(cls)
         problem._value_ = code

@@ -66,7 +66,8 @@ def migrate(url: str) -> None:
             command.upgrade(config, "head")
     except SQLAlchemyError as error:
         raise SchemaError(
-            f"the schema could not be changed ({type(error).__name__}); stop every service on this database, then run: governance migrate"
+            f"the schema could not be changed ({type(error).__name__}); stop every service on this database, "
+            "then run: governance migrate"
         ) from None
     finally:
         engine.dispose()

@@ -18,7 +18,7 @@ import apsw
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.sql import Executable
 
-from governance.database import Compiler, Conflict, OpenTransaction, StoreError, Unreachable
+from governance.database import Compiler, ConflictError, OpenTransaction, StoreError, UnreachableError
 from policies.transaction import Row, Transaction
 
 _WAL_RESET_FIXED: Final = (3, 51, 3)
@@ -34,9 +34,9 @@ def journal_pragmas(version: tuple[int, ...]) -> tuple[str, str]:
 def _named(error: apsw.Error) -> StoreError:
     # Constraint texts name columns only, but triggers may raise anything: pass on the class alone.
     if isinstance(error, apsw.ConstraintError):
-        return Conflict(type(error).__name__)
+        return ConflictError(type(error).__name__)
     if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.CantOpenError):
-        return Unreachable(type(error).__name__)
+        return UnreachableError(type(error).__name__)
     return StoreError(type(error).__name__)
 
 

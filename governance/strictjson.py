@@ -2,7 +2,8 @@
 
 Promises one meaning for each body: UTF-8 without BOM, no duplicate keys at any depth (a consent body
 with ``granted`` twice would be worthless as evidence), no NaN, Infinity or overflowing number, no lone
-surrogate, no NUL, no nesting that exhausts the parser. What is refused is named by a problem code, never by its content.
+surrogate, no NUL, no nesting that exhausts the parser. What is refused is named by a problem code, never
+by its content.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ class Plan:
             row = _Row(place, grant, sum(_BITS[condition] for condition in grant.conditions))
             self._index.setdefault((grant.scope, grant.role, grant.object, grant.action), []).append(row)
 
-    def verdict(  # noqa: PLR0917  # one question has six parts, and every caller knows them in this order
+    def verdict(  # one question has six parts, and every caller knows them in this order
         self,
         roles: frozenset[tuple[Scope, Role]],
         field: FieldName,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, Self
 
 
 class Reason(Enum):
@@ -18,7 +18,7 @@ class Reason(Enum):
     zh: str
     en: str
 
-    def __new__(cls, code: str, zh: str, en: str) -> Reason:
+    def __new__(cls, code: str, zh: str, en: str) -> Self:
         """Make the code the value and keep both sentences beside it."""
         reason = object.__new__(cls)
         reason._value_ = code

@@ -92,8 +92,10 @@ class Scope(StrEnum):
 
 
 class Tier(StrEnum):
-    """How grave a category is (S1). Everything about a person under 14 is at least sensitive
-    (个人信息保护法 第二十八条)."""
+    """How grave a category is (S1).
+
+    Everything about a person under 14 is at least sensitive (个人信息保护法 第二十八条).
+    """
 
     BASIC = "basic"
     SENSITIVE = "sensitive"

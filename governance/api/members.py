@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -31,8 +31,8 @@ def _on(request: Request) -> On:
 @router.get("/accesses", operation_id="my_accesses", summary="Who looked at my data, or was refused")
 async def accesses(
     request: Request,
-    cursor: str | None = Query(None, max_length=200),
-    limit: str = Query("50", pattern=_LIMIT),
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[str, Query(pattern=_LIMIT)] = "50",
 ) -> Response:
     """Return reads, writes and messages about the member, newest first, blocked attempts included."""
     service = access.service_of(request)
@@ -91,7 +91,7 @@ async def consents(request: Request) -> Response:
 
 @router.post("/consents/{consent_id}/withdraw", operation_id="withdraw_my_consent", summary="Withdraw")
 async def withdraw(
-    request: Request, _form: NothingForm, consent_id: str = Path(pattern=pattern(Prefix.CONSENT))
+    request: Request, _form: NothingForm, consent_id: Annotated[str, Path(pattern=pattern(Prefix.CONSENT))]
 ) -> Response:
     """Withdraw; one call, nothing else needed."""
     service = access.service_of(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -133,7 +134,7 @@ async def _write(request: Request, subject: str, form: FieldsForm) -> Response:
     "/members/{member_id}/fields", operation_id="put_member_fields", summary="Store values of a member"
 )
 async def put_member_fields(
-    request: Request, form: FieldsForm, member_id: str = Path(pattern=pattern(Prefix.MEMBER))
+    request: Request, form: FieldsForm, member_id: Annotated[str, Path(pattern=pattern(Prefix.MEMBER))]
 ) -> Response:
     """Store all values or none; refused without a basis for collecting."""
     return await _write(request, member_id, form)
@@ -145,7 +146,7 @@ async def put_member_fields(
     summary="Store values of a household",
 )
 async def put_household_fields(
-    request: Request, form: FieldsForm, household_id: str = Path(pattern=pattern(Prefix.HOUSEHOLD))
+    request: Request, form: FieldsForm, household_id: Annotated[str, Path(pattern=pattern(Prefix.HOUSEHOLD))]
 ) -> Response:
     """Store all values or none; the primary account manages shared data."""
     return await _write(request, household_id, form)

@@ -17,7 +17,7 @@ from audit.reading import tile_fetch, verify_database
 from audit.tiles import node_reader
 from audit.tree import EMPTY_ROOT, includes, inclusion, leaf_hash
 from audit.verdicts import Exit
-from governance.database import Conflict, Database
+from governance.database import ConflictError, Database
 from policies.transaction import Transaction
 
 MEMBERS = ("mem_01900000-0000-7000-8000-00000000000a", "mem_01900000-0000-7000-8000-00000000000b")
@@ -102,7 +102,7 @@ def test_an_entry_of_the_wrong_shape_stops_its_whole_batch(log: Database) -> Non
 def test_the_same_entry_twice_is_a_conflict(log: Database) -> None:
     entry = a_read(1)
     append(log, entry)
-    with log.transaction() as tx, pytest.raises(Conflict):
+    with log.transaction() as tx, pytest.raises(ConflictError):
         ledger.append(tx, [entry])
 
 
@@ -259,7 +259,7 @@ def test_the_guards_refuse_to_change_what_was_written(log: Database, database_ur
         tx.commit()
     engine = make_url(database_url).get_backend_name()
     for statement in (*CHANGES, *CHANGES_OF_ENGINE[engine]):
-        with log.transaction() as tx, pytest.raises(Conflict):
+        with log.transaction() as tx, pytest.raises(ConflictError):
             tx.run(text(statement), {})
 
 

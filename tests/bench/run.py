@@ -1,4 +1,4 @@
-"""``make bench``: every speed goal measured beside its floor or peer, in one run; prints and writes bench.json.
+"""``make bench``: each speed goal measured beside its floor or peer, in one run; writes bench.json.
 
 Ratios are what counts: absolute figures are the machine's. Servers run as processes of their own, on
 loopback, one worker each, and alternate slice by slice so that both see the same weather.

@@ -12,7 +12,7 @@ from consent.events import Capacity, EventKind
 from consent.listing import Terms
 from consent.registry import Actor, SubjectClosedError, UnknownConsentError
 from consent.rules import Question, hidden, standing
-from governance.database import Conflict, Database, StoreError
+from governance.database import ConflictError, Database, StoreError
 from policies.reasons import Reason
 
 BOOK = book_of_rules()
@@ -242,7 +242,7 @@ def test_two_writers_without_the_lock_collide_instead_of_losing_one(database: Da
     twin = registry._row(event("adult", "self", "refused", START, number=2), 1)
     with database.transaction() as tx:
         tx.run(registry._INSERT, event_row)
-        with pytest.raises(Conflict):
+        with pytest.raises(ConflictError):
             tx.run(registry._INSERT, twin)
 
 

@@ -160,3 +160,13 @@ def test_nobody_withdraws_the_consent_of_another(house: Living, wire: Wire) -> N
         "on_behalf_of": world.DOCTOR_CHEN.id,
     }
     assert wire.post("/v1/reads", ask, key=house.key(world.CRM)).status_code == 200
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_a_withdrawal_needs_no_body_at_all(house: Living, wire: Wire) -> None:
+    session = house.sign_in(world.ZHANG_LI)
+    mine = json.loads(wire.get("/v1/me/consents", session=session).content)["data"]
+    path = f"/v1/me/consents/{mine[0]['consent_id']}/withdraw"
+    answer = wire.call("POST", path, content=b"", headers={"cookie": f"governance_session={session}"})
+    assert answer.status_code == 200
+    assert json.loads(answer.content)["status"] == "withdrawn"

@@ -126,7 +126,7 @@ def test_a_filter_follows_what_happens(house: Living, wire: Wire) -> None:
     assert filtered(house, wire, {"n": NAME}, {"$.n": "name"}).status_code == 404
 
 
-def write(  # noqa: PLR0917 - each is named by its place in a table row
+def write(
     house: Living, wire: Wire, about: str | None, values: dict[str, str], purpose: str, who: str | None
 ) -> httpx2.Response:
     assert about is not None
