@@ -54,7 +54,7 @@ def test_no_two_distributions_own_the_casbin_package_here() -> None:
 
 def test_two_distributions_of_the_casbin_package_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert providers(["casbin", "pycasbin", "casbin-sqlalchemy-adapter"]) == ("casbin", "pycasbin")
-    monkeypatch.setattr("policies.roles.providers", lambda: ("casbin", "pycasbin"))
+    monkeypatch.setattr("policies.distributions.providers", lambda: ("casbin", "pycasbin"))
     with pytest.raises(TwinDistributionsError):
         refuse_twin_distributions()
 
