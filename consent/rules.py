@@ -258,4 +258,8 @@ def _because(case: Case, acts: Sequence[Act], denials: Sequence[Event]) -> Stand
     if not causes:
         return _no(case, Reason.NO_CONSENT)
     _, _, event_id, reason = max(causes, key=lambda cause: cause[:3])
-    return _no(case, reason, event_id)
+    answer = _no(case, reason, event_id)
+    # A sound act that waits for the other signature expires by itself, and the reason changes with it.
+    ends = [act.ends_at for act in acts if act.fault is None]
+    changes = case.facts.changes_at
+    return answer._replace(valid_until=min([*ends, *([] if changes is None else [changes])], default=None))

@@ -65,6 +65,10 @@ class Database(Protocol):
         """Run one select by itself; it sees what is committed when it starts."""
         ...
 
+    def weaknesses(self) -> list[str]:
+        """Return the settings under which a commit that was answered could still be lost."""
+        ...
+
     def close(self) -> None:
         """Give all connections back to the operating system."""
         ...

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import Executable
 
@@ -20,6 +21,11 @@ from governance.database import Compiler, ConflictError, OpenTransaction, StoreE
 from policies.transaction import Row, Transaction
 
 _NOTHING: Final[Mapping[str, object]] = {}
+_DURABLE: Final = {
+    "fsync": ("on",),
+    "full_page_writes": ("on",),
+    "synchronous_commit": ("on", "remote_apply", "remote_write"),
+}
 _OPTIONS: Final = (
     "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
 )
@@ -123,6 +129,12 @@ class PostgresDatabase:
         """Run one select by itself."""
         with self._begun() as transaction:
             return transaction.rows(statement, parameters)
+
+    def weaknesses(self) -> list[str]:
+        """Return the server settings under which an answered commit could still be lost."""
+        with self._begun() as transaction:
+            found = [(name, transaction.rows(text(f"SHOW {name}"))[0][0]) for name in _DURABLE]
+        return [f"{name} is {value}" for name, value in found if value not in _DURABLE[name]]
 
     def close(self) -> None:
         """Close the pool."""

@@ -152,6 +152,8 @@ def assemble(
     if examine:
         _refuse_another_schema(database)
         _refuse_unless_sound(checkpoints)
+    if settings.profile is Profile.PROD and (weak := database.weaknesses()):
+        raise StartError(f"prod needs a database that keeps what it acknowledged: {'; '.join(weak)}")
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
     opening = Opening(Sealer(ring), vault, rules.book)

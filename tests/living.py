@@ -21,7 +21,7 @@ import httpx2
 import psycopg
 from fastapi import FastAPI
 
-from audit import reading
+from audit import ledger, reading
 from audit.entry import Entry, decode
 from governance import identity, seeding, world
 from governance.app import build
@@ -122,6 +122,11 @@ class Living:
             tx.commit()
         assert session is not None
         return session
+
+    def size(self) -> int:
+        """Return how many entries the log has, without checking them."""
+        with self.service.database.reading() as tx:
+            return ledger.head(tx).size
 
     def verified(self) -> int:
         """Check the whole log from its bytes again; return how many entries it has."""

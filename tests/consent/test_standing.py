@@ -93,9 +93,7 @@ def test_the_answer_for_a_past_instant_stays_what_it_was() -> None:
         "adult", ["0 self consents marketing.direct outreach.sms", "5+1ms self withdraws marketing.direct"]
     )
     live = question_of("adult", {"purpose": "marketing.direct", "category": "outreach.sms"})
-    past = Question(
-        **{field: getattr(live, field) for field in live.__slots__ if field != "known_at"}, known_at=live.now
-    )
+    past = live._replace(known_at=live.now)
     assert standing(log, past, BOOK).permits is True
 
 

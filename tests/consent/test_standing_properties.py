@@ -6,8 +6,6 @@ says so with a check of its own. Oracles here use none of the product's helpers.
 
 from __future__ import annotations
 
-import dataclasses
-
 from consent_story import BIRTHS, DAY, MINUTE, START, actor_of, book_of_rules, event, grant, subject_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -253,7 +251,7 @@ def test_p12_the_answer_stays_the_same_until_it_says(
     answer = standing(log, question, BOOK)
     last = (answer.valid_until or question.now + 2000 * DAY) - 1
     assert last >= question.now
-    later = dataclasses.replace(question, now=data.draw(st.sampled_from([last, (last + question.now) // 2])))
+    later = question._replace(now=data.draw(st.sampled_from([last, (last + question.now) // 2])))
     then = standing(log, later, BOOK)
     assert (then.permits, then.reason) == (answer.permits, answer.reason)
 
@@ -314,7 +312,7 @@ def test_p15_hidden_looks_the_same_whatever_lies_behind(
     bare = standing([hide], question, BOOK)
     assert (answer.reason, answer.event_ids, answer.consent_id) == (bare.reason, (), "")
     assert answer.reason is Reason.NOT_AVAILABLE
-    own = dataclasses.replace(question, viewer=subject_of(person))
+    own = question._replace(viewer=subject_of(person))
     assert standing([*log, hide], own, BOOK).reason is not Reason.NOT_AVAILABLE
 
 
