@@ -74,6 +74,13 @@ class _PostgresTransaction:
         except psycopg.Error as error:
             raise _named(error) from None
 
+    def look_at_one_instant(self) -> None:
+        """Make this transaction read-only, over one snapshot."""
+        try:
+            self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        except psycopg.Error as error:
+            raise _named(error) from None
+
     def commit(self) -> None:
         try:
             self._connection.commit()
@@ -122,7 +129,7 @@ class PostgresDatabase:
     def reading(self) -> Iterator[Transaction]:
         """Open a read-only transaction over one snapshot."""
         with self._begun() as transaction:
-            transaction._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # noqa: SLF001
+            transaction.look_at_one_instant()
             yield transaction
 
     def look(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row]:

@@ -1,8 +1,9 @@
 """Subject rows: what deciding transactions lock, and the epoch that every change of a fact moves on.
 
 Locks are taken in ascending order of id, before any fact is read: the order of the log and the order of
-the truth agree, and nothing deadlocks. Readers share, changers exclude. On SQLite the write lock of the
-transaction does the same for the whole file, and the locking clause is not spoken.
+the truth agree, and nothing deadlocks. Deciders and changers of one subject queue up: a withdrawal waits
+for those before it and for nobody who comes later. On SQLite the write lock of the transaction does the
+same for the whole file, and the locking clause is not spoken.
 """
 
 from __future__ import annotations

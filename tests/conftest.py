@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -146,3 +147,9 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.ForkSe
     opened = processes.ForkServer(tmp_path_factory.mktemp("servers"))
     yield opened
     opened.close()
+
+
+# A run that decides whether a change lands tries the same cases each time; elsewhere they are drawn anew.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")

@@ -232,3 +232,21 @@ def test_a_subject_of_a_kind_that_nobody_knows_leaves_the_neighbours_alone(house
     broken, good = _neighbours(house, wire, PRESSURE, NAME)
     assert (broken.status_code, good.status_code) == (500, 200)
     assert [entry.act for entry in house.log()[before:]] == ["read.failed", "read"]
+
+
+@pytest.mark.parametrize("seeded_copy", ["postgres"], indirect=True)
+def test_a_database_that_hangs_up_costs_some_503s_and_no_restart(house: Living, wire: Wire) -> None:
+    key = house.key(world.CRM)
+    assert wire.post("/v1/reads", READ, key=key).status_code == 200
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    house.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    # The first call after the cut meets a dead connection, whichever route it takes.
+    first = wire.get("/readyz")
+    assert first.status_code == 200 or json.loads(first.content)["code"] == "cannot_record"
+    for _ in range(30):
+        answer = wire.post("/v1/reads", READ, key=key)
+        if answer.status_code == 200:
+            break
+        assert cannot_record(answer)
+    assert answer.status_code == 200
+    house.verified()
