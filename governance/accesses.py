@@ -23,8 +23,13 @@ from policies.terms import Effect, Outcome, Relation, SubjectId, SubjectKind
 from policies.transaction import Transaction
 
 _actor, _relation, _subject = Actor.__table__, RelationRow.__table__, Subject.__table__
+_NEVER: Final = 2**62
 _HOMES: Final = (
-    select(_relation.c.subject_id, func.min(_relation.c.starts_at))
+    select(
+        _relation.c.subject_id,
+        func.min(_relation.c.starts_at),
+        func.max(func.coalesce(_relation.c.ends_at, _NEVER)),
+    )
     .join(_subject, _subject.c.id == _relation.c.subject_id)
     .where(
         _relation.c.actor_id == bindparam("member"),
@@ -63,13 +68,13 @@ def of_member(
     """Return up to ``limit`` accesses, newest first, and whether there are more."""
     with service.database.reading() as tx:
         homes = tx.rows(_HOMES, {"member": member})
-        names = ledger.names_of(tx, [member, *(home for home, _ in homes)])
+        names = ledger.names_of(tx, [member, *(home for home, _, _ in homes)])
         own = names.get(member)
         found = dict(ledger.accesses(tx, own, before, limit + 1)) if own is not None else {}
-        for home, since in homes:
-            # What a household shares concerns everybody who lives there, from the day they moved in.
+        for home, since, until in homes:
+            # What a household shares concerns everybody who lives there, as long as they live there.
             shared = ledger.accesses(tx, names[home], before, limit + 1) if home in names else []
-            found.update((index, entry) for index, entry in shared if entry.t >= since)
+            found.update((index, entry) for index, entry in shared if since <= entry.t < until)
         entries = sorted(found.items(), reverse=True)[: limit + 1]
         labels = labels_of(tx, [entry for _, entry in entries])
     more = len(entries) > limit

@@ -138,7 +138,7 @@ class Dispatch:
         return Sent(message_id, screened.gravest(), tuple(answers))
 
     def _facts(self, tx: Transaction, ask: SendAsk, now: int) -> list[Facts]:
-        found = self._vault.find(tx, set(ask.recipients), (), Hold.EXCLUSIVE)
+        found = self._vault.find(tx, set(ask.recipients), (), Hold.CHANGE)
         wanted = [
             facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),)) for one in ask.recipients
         ]

@@ -60,7 +60,7 @@ class Gate:
         """Decide, record and then answer each ask, in order. A single ask is a batch of one."""
         try:
             with self._database.transaction() as tx:
-                found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.SHARED)
+                found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.DECIDE)
                 known = facts.collect(
                     tx, self._rules.book, _wanted(asks), known_of(found, self._opening), now
                 )
@@ -133,7 +133,7 @@ class Gate:
         book = self._rules.book
         try:
             with self._database.transaction() as tx:
-                found = self._vault.find(tx, {ask.subject}, ask.fields, Hold.EXCLUSIVE)
+                found = self._vault.find(tx, {ask.subject}, ask.fields, Hold.CHANGE)
                 known = facts.collect(tx, book, _wanted([ask]), known_of(found, self._opening), now)[0]
                 decisions = decide_fields(
                     book, self._rules.plan, Action.WRITE, ask.fields, ask.purpose, known

@@ -28,19 +28,19 @@ _ROWS: Final = (
 
 
 class Hold(Enum):
-    """How strongly the rows are held until the transaction ends."""
+    """What the rows are held for until the transaction ends."""
 
-    NOT = "not"
-    SHARED = "shared"
-    EXCLUSIVE = "exclusive"
+    NONE = "none"
+    DECIDE = "decide"
+    CHANGE = "change"
 
 
 _HOLDING: Final = {
-    Hold.NOT: _ROWS,
+    Hold.NONE: _ROWS,
     # Not FOR SHARE: new readers would join the lock while a withdrawal waits for it, and it waits for ever.
     # Deciders of one subject queue up instead; they commit one after another at the log's head anyway.
-    Hold.SHARED: _ROWS.with_for_update(key_share=True),
-    Hold.EXCLUSIVE: _ROWS.with_for_update(),
+    Hold.DECIDE: _ROWS.with_for_update(key_share=True),
+    Hold.CHANGE: _ROWS.with_for_update(),
 }
 _BUMP: Final = (
     update(_subject)
@@ -69,6 +69,6 @@ def rows_of(tx: Transaction, subjects: Collection[SubjectId], hold: Hold) -> dic
 
 def change(tx: Transaction, subjects: Collection[SubjectId]) -> dict[SubjectId, SubjectRow]:
     """Lock these subjects exclusively and move their epochs on: a fact about them is about to change."""
-    rows = rows_of(tx, subjects, Hold.EXCLUSIVE)
+    rows = rows_of(tx, subjects, Hold.CHANGE)
     tx.run(_BUMP, {"subjects": sorted(subjects)})
     return rows

@@ -86,7 +86,7 @@ class Vault:
 
     def peek(self, tx: Transaction, subject: SubjectId) -> Found:
         """Read one subject's age facts without holding its row, for decisions outside the two walks."""
-        return self.find(tx, [subject], (), Hold.NOT)
+        return self.find(tx, [subject], (), Hold.NONE)
 
     def keys_of(self, tx: Transaction, owner_id: str) -> dict[KeyClass, WrappedKey]:
         """Return the owner's wrapped data keys by class."""
