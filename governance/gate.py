@@ -24,6 +24,7 @@ from governance.opening import DoesNotOpenError, Opening
 from governance.subjects import Hold
 from governance.vault import Found, Vault
 from policies.book import RuleBook
+from policies.identifiers import Prefix, new_id
 from policies.plan import Plan
 from policies.terms import Action, Effect, FieldName, SubjectId
 from policies.transaction import Transaction
@@ -111,6 +112,17 @@ class Gate:
             return None
         text = self._opening.value(found, ask.subject, decision.field)
         return text if decision.effect is Effect.SHOW else self.mask(decision.field, text)
+
+    def bearer_of(self, mobile: str) -> SubjectId:
+        """Return the member with this number, or a fresh id that nobody has.
+
+        Whether the caller may learn it is then decided and recorded like any other ask, and an ask about
+        nobody costs what one about somebody costs.
+        """
+        nobody = SubjectId(new_id(Prefix.MEMBER))
+        # An index entry that no number has takes the place of what is no number at all.
+        token = self._index.mobile(mobile) or os.urandom(PSEUDONYM_BYTES)
+        return self._vault.bearer(self._database.look, "mobile", token) or nobody
 
     def mask(self, field: FieldName, text: str) -> str:
         """Return a field's masked form."""

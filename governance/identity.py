@@ -87,6 +87,7 @@ class Scope(StrEnum):
     MESSAGES = "messages"
     SCREENINGS = "screenings"
     REDACTIONS = "redactions"
+    LOOKUPS = "lookups"
     PERMITS = "permits"
     AUDIT = "audit"
     ON_BEHALF = "on_behalf"

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select
 
+from governance.identity import Look
 from governance.records import Cell, DataKey, IndexToken
 from governance.subjects import Hold, SubjectRow, rows_of
 from policies.terms import FieldName, KeyClass, SubjectId
@@ -131,7 +132,7 @@ class Vault:
         if token is not None:
             tx.run(_ADD_TOKEN, {"name": index, "token": token, "subject_id": subject})
 
-    def bearer(self, tx: Transaction, index: str, token: bytes) -> SubjectId | None:
+    def bearer(self, look: Look, index: str, token: bytes) -> SubjectId | None:
         """Return the subject that bears an indexed identifier."""
-        rows = tx.rows(_BEARER, {"index": index, "value": token})
+        rows = look(_BEARER, {"index": index, "value": token})
         return SubjectId(rows[0][0]) if rows else None

@@ -82,6 +82,14 @@ class FilterForm(Form):
     on_behalf_of: ActorId | None = None
 
 
+class LookupForm(Form):
+    """A mobile number, to find whose it is."""
+
+    mobile: Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=Printable)]
+    purpose: Word
+    on_behalf_of: ActorId | None = None
+
+
 class FieldsForm(Form):
     """Values to store."""
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from governance import documents
 from governance.api import access
-from governance.api.forms import AskForm, AskOrCheckForm, CheckForm, FieldsForm, FilterForm
+from governance.api.forms import AskForm, AskOrCheckForm, CheckForm, FieldsForm, FilterForm, LookupForm
 from governance.asking import Answer, Ask, NotYours, Reply, WriteAsk
 from governance.door import route_for
 from governance.identity import Caller, Scope
@@ -81,6 +81,32 @@ def _check_body(ask: Ask, reply: Reply, spoken: str) -> dict[str, object]:
     answer = access.answered(reply)
     until = None if answer.valid_until is None else rfc3339(answer.valid_until)
     return {**access.answer_body(answer, spoken), "valid_until": until}
+
+
+@router.post("/lookups", operation_id="look_up", summary="Find the member with a mobile number")
+async def look_up(request: Request, form: LookupForm) -> Response:
+    """Return the member's id if the caller may know it; the same 404 for nobody and for not yours."""
+    caller = access.caller_of(request)
+    access.require(caller, Scope.LOOKUPS)
+    acting = access.acting(caller, form.on_behalf_of)
+    gate = access.service_of(request).gate
+    subject = await access.in_store(request, lambda: gate.bearer_of(form.mobile))
+    ask = Ask(
+        caller,
+        acting,
+        Action.READ,
+        subject,
+        (FieldName("mobile"),),
+        Purpose(form.purpose),
+        access.request_id_of(request),
+        new_id(Prefix.DECISION),
+        reveal=False,
+    )
+    answer = access.answered((await access.collector_of(request).read([ask]))[0])
+    if answer.shows_nothing:
+        raise ProblemError(Problem.NOT_FOUND)
+    found = {"type": "member", "id": subject}
+    return access.as_json({"decision_id": answer.decision_id, "receipt": answer.receipt, "subject": found})
 
 
 @router.post("/filters", operation_id="filter", summary="Filter a document of yours")
