@@ -33,8 +33,8 @@ def build(service: Service) -> FastAPI:
         service.finder.ready()
         # Rules, templates and the finder's tables live as long as the process: the collector of cycles
         # need not walk through them again and again while requests wait.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
         signing = asyncio.create_task(service.checkpoints.keep_publishing(service.clock))
         yield

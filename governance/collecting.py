@@ -1,9 +1,10 @@
 """Collects asks that arrive together into one transaction: one commit pays for many decisions.
 
-A batch departs when two turns of the event loop have brought nothing new, at the latest 2 ms after its
-first ask, and with at most 64 asks (or one call's, if that call brought more): a lone ask waits for
-nobody, a crowd travels together. On SQLite a batch runs on the loop itself, because a hand-over to a
-thread would cost more than the commit; on PostgreSQL in threads, so that the server's time blocks nobody.
+A batch departs when some turns of the event loop have brought nothing new, at the latest 2 ms after its
+first ask, and with at most 64 asks (or one call's, if that call brought more). Where the last batch was
+a lone ask one quiet turn is enough, so that it waits for nobody; a crowd travels together. On SQLite a
+batch runs on the loop itself, because a hand-over to a thread would cost more than the commit; on
+PostgreSQL in threads, so that the server's time blocks nobody.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from governance.gate import Gate
 _MOST: Final = 64
 _FLIGHTS: Final = 4
 _LONGEST_WAIT_S: Final = 0.002
-_QUIET_TURNS: Final = 2
+_QUIET_TURNS_ALONE: Final = 1
+_QUIET_TURNS_IN_A_CROWD: Final = 6
 
 
 class Collector:
@@ -36,6 +38,7 @@ class Collector:
         self._seen = 0
         self._quiet = 0
         self._first_at = 0.0
+        self._last_size = 1
 
     async def read(self, asks: Sequence[Ask]) -> list[Reply]:
         """Return the gate's replies to these asks, in order."""
@@ -61,7 +64,8 @@ class Collector:
         self._quiet = self._quiet + 1 if size == self._seen else 0
         self._seen = size
         overdue = asyncio.get_running_loop().time() - self._first_at > _LONGEST_WAIT_S
-        return self._quiet < _QUIET_TURNS and size < _MOST and not overdue
+        enough = _QUIET_TURNS_ALONE if self._last_size == size == 1 else _QUIET_TURNS_IN_A_CROWD
+        return self._quiet < enough and size < _MOST and not overdue
 
     def _depart(self) -> None:
         if self._crowd_is_coming():
@@ -70,6 +74,7 @@ class Collector:
         self._called = False
         batch = self._board()
         asks = [ask for some, _ in batch for ask in some]
+        self._last_size = len(asks)
         if self._threads is None:
             try:
                 self._arrive(batch, self._gate.read(asks, self._clock()))

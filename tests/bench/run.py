@@ -31,10 +31,14 @@ from redaction.screening import Draft, Screener
 HERE = Path(__file__).parent
 SLICES = 5
 SLICE_S = 1.5
-CLEAN = (
-    "【张家小铺】您预订的周末亲子绘本课将于周六上午十点在三楼活动室开始，请提前十分钟到场签到，"
-    "教室备有饮水与拖鞋，如需改期请在周五晚八点前回复本信息，感谢您的支持，祝您和家人周末愉快，拒收请回复R"
-)
+SERVICE = (
+    "尊敬的客户，您预约的家庭保洁服务已安排在明天上午九点，服务人员会提前半小时与您联系，请保持电话畅通，"
+    "如需改约请在今晚八点前通过小程序办理，感谢您的理解与配合，祝您生活愉快，阖家安康，我们将竭诚为您服务。"
+)[:100]
+PROMOTION = (
+    "【张家小铺】周末亲子绘本课周六上午10点在3楼活动室开讲，会员价59元，名额30个，请提前10分钟到场签到，"
+    "教室备有饮水与拖鞋，如需改期请在周五20点前回复本信息，祝您和家人周末愉快，感谢一路支持，拒收请回复R"
+)[:100]
 
 Row = dict[str, object]
 
@@ -191,22 +195,28 @@ def screening_rows() -> list[Row]:
     finder.ready()
     filler = [rule_like(rules.book.lexicon[0], number) for number in range(2_000 - len(rules.book.lexicon))]
     screener = Screener((*rules.book.lexicon, *filler), finder)
-    text = (CLEAN * 2)[:100]
-    draft = Draft(text, Channel.SMS, ScreeningPurpose.SERVICE, Audience.ADULT)
-    spent = timed(lambda: screener.screen(draft))
-    searched = timed(lambda: finder.find(text))
-    return [
-        row(
-            "screen.clean",
-            "screening a clean 100-character message, 2,000 rules, personal data included",
-            spent,
-            "us",
-            "the personal-data search alone",
-            searched,
-            "<= 250 us",
-            spent <= 250,
+    rows = []
+    for id_, what, text, purpose, goal in (
+        ("screen.clean", "clean service message", SERVICE, ScreeningPurpose.SERVICE, 250),
+        ("screen.promotion", "clean promotion with figures", PROMOTION, ScreeningPurpose.MARKETING, 500),
+    ):
+        draft = Draft(text, Channel.APP_PUSH, purpose, Audience.ADULT)
+        assert screener.screen(draft).findings == () or id_ == "screen.promotion"
+        spent = timed(lambda draft=draft: screener.screen(draft))
+        searched = timed(lambda text=text: finder.find(text))
+        rows.append(
+            row(
+                id_,
+                f"screening a {what}, 100 characters, 2,000 rules, personal data included",
+                spent,
+                "us",
+                "the personal-data search alone",
+                searched,
+                f"<= {goal} us",
+                spent <= goal,
+            )
         )
-    ]
+    return rows
 
 
 def rule_like(model: object, number: int) -> object:
