@@ -18,7 +18,7 @@ from audit.entry import PSEUDONYM_BYTES, EntryRefusedError
 from audit.ledger import LogError
 from governance import facts, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
-from governance.database import Database, StoreError
+from governance.database import Database, StoreError, UnreachableError
 from governance.decision import Facts, FieldDecision, decide_fields
 from governance.opening import DoesNotOpenError, Opening
 from governance.subjects import Hold
@@ -76,6 +76,9 @@ class Gate:
                 )
                 # A crash before the next line: no entry, nothing shown. After it: an entry, nothing shown.
                 tx.commit()
+        except UnreachableError:
+            # The database is away for all of them: asking again one by one would only wait as many times.
+            return [Unrecorded()] * len(asks)
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not take the neighbours down
             if len(asks) > 1:
                 return [reply for ask in asks for reply in self.read([ask], now)]

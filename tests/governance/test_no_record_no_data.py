@@ -15,6 +15,10 @@ from living import Living, Wire
 
 from audit.entry import Verdict
 from governance import world
+from governance.asking import Unrecorded
+from governance.database import UnreachableError
+from governance.gate import Gate
+from governance.vault import Vault
 from policies.reasons import Reason
 
 TEXT = "【张家小铺】周末绘本八折，拒收请回复R"
@@ -250,3 +254,18 @@ def test_a_database_that_hangs_up_costs_some_503s_and_no_restart(house: Living, 
         assert cannot_record(answer)
     assert answer.status_code == 200
     house.verified()
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_a_database_that_is_away_is_waited_for_once_and_not_once_for_each_ask(house: Living) -> None:
+    class Away:
+        asked = 0
+
+        def transaction(self) -> None:
+            self.asked += 1
+            raise UnreachableError("away")
+
+    away = Away()
+    gate = Gate(away, house.service.rules, Vault(), None, None)
+    assert gate.read([None] * 64, 0) == [Unrecorded()] * 64
+    assert away.asked == 1
