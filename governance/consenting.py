@@ -125,7 +125,10 @@ class Consenting:
     def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
         """Try the code. A wrong guess is counted whatever happens afterwards."""
         with self._database.transaction() as tx:
-            consent = self._own(tx, on, consent_id, now)
+            consent = self._existing(tx, consent_id)
+            if consent.actor_id != on.member:
+                # Nobody else can confirm it, so nobody else may use up its tries either.
+                raise NoSuchConsentError
             subjects.change(tx, [SubjectId(consent.subject_id)])
             answer = confirmation.answer(
                 tx, consent_id, on.member, code, limits=self._book.limits, pepper=self._pepper, now=now
@@ -188,10 +191,15 @@ class Consenting:
         return consent
 
     def _own(self, tx: Transaction, on: On, consent_id: str, now: int) -> Consent:
-        """Return a consent that this member gave or may withdraw; the same error for all others."""
+        """Return a consent that this member gave or may withdraw; the same error for all others.
+
+        A primary account has no say about what another adult agreed to, neither yes nor no.
+        """
         consent = self._existing(tx, consent_id)
-        if consent.actor_id != on.member:
-            self._actor(tx, on, SubjectId(consent.subject_id), now)
+        if consent.actor_id == on.member:
+            return consent
+        if self._actor(tx, on, SubjectId(consent.subject_id), now).capacity is Capacity.PRIMARY:
+            raise NoSuchConsentError
         return consent
 
     def _actor(self, tx: Transaction, on: On, subject: SubjectId, now: int) -> registry.Actor:

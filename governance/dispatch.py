@@ -40,6 +40,7 @@ from policies.terms import (
     SubjectId,
 )
 from policies.transaction import Transaction
+from redaction.entities import Unfinished
 from redaction.screening import Draft, Screener, Verdict
 
 _MINOR_AGE: Final = 18
@@ -266,7 +267,12 @@ class _Screened:
         verdict = self._verdicts.get(audience)
         if verdict is None:
             draft = Draft(self._ask.text, self._ask.channel, self.purpose, audience)
-            verdict = self._verdicts[audience] = self._screener.screen(draft)
+            try:
+                verdict = self._screener.screen(draft)
+            except Unfinished:
+                # A search that was cut short has found nothing, which is not the same as nothing there.
+                verdict = Verdict(ScreeningOutcome.REVIEW, ())
+            self._verdicts[audience] = verdict
         return verdict.outcome
 
     def gravest(self) -> Verdict:

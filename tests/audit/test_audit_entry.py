@@ -118,7 +118,8 @@ def spelt(**changes: Any) -> bytes:
 
 
 def test_the_helper_spells_as_the_serializer_does() -> None:
-    decode(spelt())
+    leaf = spelt()
+    assert encode(decode(leaf)) == leaf
 
 
 @pytest.mark.parametrize(

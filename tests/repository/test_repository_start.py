@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from audit.publishing import Standing
 from governance import wiring
 from governance.settings import NAMES, Profile, Settings, SettingsError, read_settings
 from governance.sqlite import SqliteDatabase, journal_pragmas
@@ -181,4 +182,7 @@ def test_a_database_with_the_schema_of_another_version_stops_the_start(tmp_path:
 
 
 def test_a_home_as_it_was_made_starts(tmp_path: Path) -> None:
-    wiring.assemble(home_of(tmp_path)).close()
+    service = wiring.assemble(home_of(tmp_path))
+    standing = service.checkpoints.examine()
+    service.close()
+    assert standing is Standing.OK
