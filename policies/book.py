@@ -28,6 +28,7 @@ from policies.entries import (
 )
 from policies.grants import Vocabulary, read_grants
 from policies.lexicon import LexiconError, LexiconRule, load_lexicon
+from policies.reachability import unreachable
 from policies.resources import NO_RESOURCES, Resources, read_resources
 from policies.rulefile import Fault, read_text
 from policies.terms import Category, Condition, FieldName, Purpose, Role, RuleId
@@ -86,6 +87,11 @@ class RuleBook:
         return (*Condition, *self.resources.conditions)
 
     @property
+    def words(self) -> Vocabulary:
+        """Every declared word that a row may use."""
+        return Vocabulary(self.roles, self.fields, self.purposes, self.resources)
+
+    @property
     def rehearsed(self) -> RuleBook | None:
         """The book as it would be if its shadow rows counted; None if it has none.
 
@@ -129,6 +135,8 @@ def load_book(folder: Path) -> RuleBook:
     shadows: tuple[Grant, ...] = ()
     if "shadow.csv" in files:
         shadows = read_grants(files["shadow.csv"], vocabulary, faults, opens=False)
+    if not faults:  # with an unknown word somewhere, rows seem idle that are not
+        faults.extend(_idle(vocabulary, grants, shadows))
     lexicon = _lexicon(_lexicon_folder(folder), faults)
     if _fingerprint(rule_files(folder)) != before:
         faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
@@ -206,6 +214,15 @@ def _model(path: Path, faults: list[Fault]) -> str:
     if content and hashlib.sha256(content.encode()).hexdigest() != MODEL:
         faults.append(Fault(path.name, 1, "not the model that the plan compiles; change both together"))
     return content
+
+
+def _idle(vocabulary: Vocabulary, grants: tuple[Grant, ...], shadows: tuple[Grant, ...]) -> Iterable[Fault]:
+    """Report rows that can never matter; shadow rows are looked at as if they counted."""
+    yield from unreachable(vocabulary, grants, "grants.csv")
+    if shadows:
+        rehearsed = {grant.id: grant for grant in (*grants, *shadows)}
+        suspects = {grant.id for grant in shadows}
+        yield from unreachable(vocabulary, tuple(rehearsed.values()), "shadow.csv", suspects)
 
 
 def _lexicon(folder: Path, faults: list[Fault]) -> tuple[LexiconRule, ...]:
