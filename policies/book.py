@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from policies.cases import Case, read_cases
 from policies.declarations import read_declarations
 from policies.entries import (
     BasisEntry,
@@ -43,8 +44,8 @@ FILES: Final = (
 )
 """The files of a rule folder beside its ``lexicon`` folder."""
 
-FURTHER: Final = ("resources.toml", "shadow.csv")
-"""Files that a rule folder may have: further types of resources, and rows that are only rehearsed."""
+FURTHER: Final = ("resources.toml", "shadow.csv", "cases.toml")
+"""Files that a rule folder may have: further types of resources, rows that are only rehearsed, and cases."""
 
 BORROWED: Final = ("model.conf", "fields.toml", "purposes.toml", "limits.toml")
 """What a folder with a ``resources.toml`` may leave to the packaged rules, and its lexicon with them.
@@ -80,6 +81,7 @@ class RuleBook:
     fingerprint: str
     resources: Resources = NO_RESOURCES
     shadows: Mapping[RuleId, Grant] = field(default_factory=lambda: MappingProxyType({}))
+    cases: tuple[Case, ...] = ()
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -137,6 +139,7 @@ def load_book(folder: Path) -> RuleBook:
         shadows = read_grants(files["shadow.csv"], vocabulary, faults, opens=False)
     if not faults:  # with an unknown word somewhere, rows seem idle that are not
         faults.extend(_idle(vocabulary, grants, shadows))
+    cases = read_cases(files["cases.toml"], vocabulary, faults) if "cases.toml" in files else ()
     lexicon = _lexicon(_lexicon_folder(folder), faults)
     if _fingerprint(rule_files(folder)) != before:
         faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
@@ -155,6 +158,7 @@ def load_book(folder: Path) -> RuleBook:
         fingerprint=before,
         resources=resources,
         shadows=MappingProxyType({grant.id: grant for grant in shadows}),
+        cases=cases,
     )
 
 
