@@ -108,7 +108,7 @@ def test_a_row_that_no_case_watches_is_told_with_its_line() -> None:
     assert found == tuple(Uncovered(RuleId("S-CD-02"), line, mutation) for mutation in Mutation)
     assert [one.told.en for one in found] == [
         f"grants.csv:{line}: S-CD-02: no case changes when it is removed",
-        f"grants.csv:{line}: S-CD-02: no case changes when it is turned",
+        f"grants.csv:{line}: S-CD-02: no case changes when it is turned over",
     ]
 
 
