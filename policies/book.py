@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from policies.cases import Case, read_cases
 from policies.declarations import read_declarations
 from policies.entries import (
     BasisEntry,
@@ -28,6 +29,7 @@ from policies.entries import (
 )
 from policies.grants import Vocabulary, read_grants
 from policies.lexicon import LexiconError, LexiconRule, load_lexicon
+from policies.reachability import unreachable
 from policies.resources import NO_RESOURCES, Resources, read_resources
 from policies.rulefile import Fault, read_text
 from policies.terms import Category, Condition, FieldName, Purpose, Role, RuleId
@@ -42,8 +44,8 @@ FILES: Final = (
 )
 """The files of a rule folder beside its ``lexicon`` folder."""
 
-FURTHER: Final = ("resources.toml", "shadow.csv")
-"""Files that a rule folder may have: further types of resources, and rows that are only rehearsed."""
+FURTHER: Final = ("resources.toml", "shadow.csv", "cases.toml")
+"""Files that a rule folder may have: further types of resources, rows that are only rehearsed, and cases."""
 
 BORROWED: Final = ("model.conf", "fields.toml", "purposes.toml", "limits.toml")
 """What a folder with a ``resources.toml`` may leave to the packaged rules, and its lexicon with them.
@@ -79,11 +81,17 @@ class RuleBook:
     fingerprint: str
     resources: Resources = NO_RESOURCES
     shadows: Mapping[RuleId, Grant] = field(default_factory=lambda: MappingProxyType({}))
+    cases: tuple[Case, ...] = ()
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """Every condition that a row of this book may name."""
         return (*Condition, *self.resources.conditions)
+
+    @property
+    def words(self) -> Vocabulary:
+        """Every declared word that a row may use."""
+        return Vocabulary(self.roles, self.fields, self.purposes, self.resources)
 
     @property
     def rehearsed(self) -> RuleBook | None:
@@ -129,6 +137,9 @@ def load_book(folder: Path) -> RuleBook:
     shadows: tuple[Grant, ...] = ()
     if "shadow.csv" in files:
         shadows = read_grants(files["shadow.csv"], vocabulary, faults, opens=False)
+    if not faults:  # with an unknown word somewhere, rows seem idle that are not
+        faults.extend(_idle(vocabulary, grants, shadows))
+    cases = read_cases(files["cases.toml"], vocabulary, faults) if "cases.toml" in files else ()
     lexicon = _lexicon(_lexicon_folder(folder), faults)
     if _fingerprint(rule_files(folder)) != before:
         faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
@@ -147,6 +158,7 @@ def load_book(folder: Path) -> RuleBook:
         fingerprint=before,
         resources=resources,
         shadows=MappingProxyType({grant.id: grant for grant in shadows}),
+        cases=cases,
     )
 
 
@@ -206,6 +218,15 @@ def _model(path: Path, faults: list[Fault]) -> str:
     if content and hashlib.sha256(content.encode()).hexdigest() != MODEL:
         faults.append(Fault(path.name, 1, "not the model that the plan compiles; change both together"))
     return content
+
+
+def _idle(vocabulary: Vocabulary, grants: tuple[Grant, ...], shadows: tuple[Grant, ...]) -> Iterable[Fault]:
+    """Report rows that can never matter; shadow rows are looked at as if they counted."""
+    yield from unreachable(vocabulary, grants, "grants.csv")
+    if shadows:
+        rehearsed = {grant.id: grant for grant in (*grants, *shadows)}
+        suspects = {grant.id for grant in shadows}
+        yield from unreachable(vocabulary, tuple(rehearsed.values()), "shadow.csv", suspects)
 
 
 def _lexicon(folder: Path, faults: list[Fault]) -> tuple[LexiconRule, ...]:

@@ -57,7 +57,9 @@ DUTIES: Final = {
 """What an answer may oblige its receiver to: ``ttl`` in seconds, the others by word."""
 
 _SOURCE: Final = re.compile(r"S(?:[1-9]|1[0-9]|2[0-7])|([A-Z_]+)(?:-[1-9][0-9]{0,3}){1,3}")
-_RULE_ID: Final = re.compile(r"[A-Z]{1,2}(?:-[A-Z]{2,6})?-[0-9]{2}")
+RULE_ID: Final = re.compile(r"[A-Z]{1,2}(?:-[A-Z]{2,6})?-[0-9]{2}")
+"""The form of a rule's id."""
+
 _SPEAKS_FOR_ITSELF: Final = frozenset({Relation.SELF, Relation.WARD})
 _NEVER_ON_DENY: Final = frozenset({Condition.CONSENT, Condition.TICKET, Condition.SAME_GENDER})
 _NEVER_ON_ALLOW: Final = frozenset({Condition.HIDDEN, Condition.UNAPPROVED})
@@ -179,7 +181,7 @@ class _Row:
         return action, level if allows or action is Action.READ else Level.EXISTS
 
     def _id(self, cell: str) -> str:
-        if not _RULE_ID.fullmatch(cell):
+        if not RULE_ID.fullmatch(cell):
             self.fault(f"id {cell!r} is not of the form S-AG-02")
         return cell
 

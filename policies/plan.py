@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Never
 
+from policies import resources
 from policies.book import RuleBook
 from policies.entries import ANY, FieldEntry, Grant
 from policies.resources import TypeEntry
@@ -33,7 +34,7 @@ LADDERS: Final = 16_384
 PATTERNS: Final = 128
 """How many fact patterns are remembered for one question; further ones are worked out each time."""
 
-NO_PURPOSE: Final = Purpose("")
+NO_PURPOSE: Final = resources.NO_PURPOSE
 """The purpose of a question about a further type of resource: only rows for any purpose speak of it."""
 
 _RELATIONS: Final = frozenset(Relation)
@@ -89,6 +90,18 @@ class _Ladder:
         self.seen: dict[int, Verdict] = {}
         self._width = len(bits)
 
+    def answer(self, facts: Mapping[Condition, bool] | Mapping[str, bool]) -> Verdict:
+        pattern = 0
+        known: Mapping[Any, bool] = facts
+        for condition, bit in self.asks:
+            fact = known.get(condition)
+            if fact is True:
+                pattern |= bit
+            elif fact is False:
+                pattern |= bit << self._width
+        verdict = self.seen.get(pattern)
+        return self.judge(pattern) if verdict is None else verdict
+
     def judge(self, pattern: int) -> Verdict:
         true, false = pattern & ((1 << self._width) - 1), pattern >> self._width
         applied = [row for row in self.rows if row.applies(true, false)]
@@ -117,7 +130,7 @@ class _Ladder:
 class Plan:
     """A rule book ready to answer. Make one with ``compile_plan``; share it between threads freely."""
 
-    __slots__ = ("_bits", "_book", "_index", "_ladders", "_things", "_width", "fingerprint")
+    __slots__ = ("_bits", "_book", "_index", "_ladders", "_things", "fingerprint")
 
     def __init__(self, book: RuleBook) -> None:
         self.fingerprint = book.fingerprint
@@ -127,7 +140,6 @@ class Plan:
             **{f"type:{name}": entry for name, entry in book.resources.types.items()},
         }
         self._bits: dict[str, int] = {name: 1 << place for place, name in enumerate(book.conditions)}
-        self._width = len(self._bits)
         self._index: dict[tuple[str, str, str, str | None], list[_Row]] = {}
         self._ladders: dict[tuple[frozenset[tuple[Scope, Role]], str, str, str, str], _Ladder] = {}
         for place, grant in enumerate(book.grants.values()):
@@ -156,16 +168,31 @@ class Plan:
             ladder = self._find(roles, field, action, relation, purpose)
             if ladder is None:
                 return NO_RULE
-        pattern = 0
-        known: Mapping[Any, bool] = facts
-        for condition, bit in ladder.asks:
-            fact = known.get(condition)
-            if fact is True:
-                pattern |= bit
-            elif fact is False:
-                pattern |= bit << self._width
-        verdict = ladder.seen.get(pattern)
-        return ladder.judge(pattern) if verdict is None else verdict
+        return ladder.answer(facts)
+
+    def rows_about(
+        self,
+        roles: frozenset[tuple[Scope, Role]],
+        field: str,
+        action: str,
+        relation: Relation,
+        purpose: Purpose,
+    ) -> tuple[Grant, ...]:
+        """Return the rows that speak about a question, in the book's order, whatever the facts are."""
+        ladder = self._find(roles, field, action, relation, purpose)
+        return () if ladder is None else tuple(row.grant for row in ladder.rows)
+
+    def judge(self, rows: Iterable[Grant], facts: Mapping[Condition, bool] | Mapping[str, bool]) -> Verdict:
+        """Return the verdict of these rows alone: how a question would go with other rows about it."""
+        needs = self._bits
+        ladder = _Ladder(
+            tuple(
+                _Row(place, grant, sum(needs[condition] for condition in grant.conditions))
+                for place, grant in enumerate(rows)
+            ),
+            needs,
+        )
+        return ladder.answer(facts)
 
     def _find(
         self,

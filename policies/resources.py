@@ -18,10 +18,13 @@ from typing import Final
 
 from policies.entries import ANY, RoleEntry, Title
 from policies.rulefile import Entry, Fault, Schema, read_entries
-from policies.terms import Condition, Role, Scope
+from policies.terms import Condition, Purpose, Role, Scope
 
 Scalar = str | bool | int
 """What an attribute's value can be; values of different kinds are never equal."""
+
+NO_PURPOSE: Final = Purpose("")
+"""The purpose of a question about a further type of resource: only rows for any purpose speak of it."""
 
 RESERVED: Final = frozenset({"member", "household", "staff", "service", "field", "purpose"})
 """Type names that the households have taken; a rule book cannot declare them anew."""

@@ -2,134 +2,140 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
-from policies.book import RuleBook
-from policies.plan import Plan, Verdict, compile_plan
-from policies.terms import Action, Condition, FieldName, Level, Purpose, Relation, Role, RuleId
-
-AGES = {
-    "adult": {Condition.UNDER_14: False, Condition.UNDER_18: False},
-    "teen": {Condition.UNDER_14: False, Condition.UNDER_18: True},
-    "child": {Condition.UNDER_14: True, Condition.UNDER_18: True},
-    "ageless": {},
-    "household": {Condition.UNDER_14: False, Condition.UNDER_18: False},
-}
-SAID_TO_BE_TRUE = (
-    Condition.CONSENT,
-    Condition.HIDDEN,
-    Condition.UNAPPROVED,
-    Condition.TICKET,
-    Condition.SAME_GENDER,
+from policies.book import RuleBook, load_book, packaged_rules
+from policies.cases import Case
+from policies.plan import Verdict, compile_plan
+from policies.terms import Level, RuleId
+from policies.trials import (
+    Failure,
+    Mutant,
+    Mutation,
+    Noticed,
+    Uncovered,
+    holding,
+    mutants,
+    run_cases,
+    uncovered,
 )
 
-
-@dataclass(frozen=True)
-class Line:
-    who: str
-    person: str
-    relation: Relation
-    act: Action
-    what: FieldName
-    purpose: Purpose
-    facts: str
-    level: Level
-    by: str
-    why: str
-
-    @classmethod
-    def read(cls, *row: str) -> Line:
-        who, person, relation, act, what, purpose, facts, level, by, why = row
-        asked = (Relation(relation), Action(act), FieldName(what), Purpose(purpose))
-        return cls(who, person, *asked, facts, Level[level.upper()], by, why)
-
-    def verdict(self, plan: Plan, book: RuleBook) -> Verdict:
-        names = [] if self.who == "-" else self.who.split("+")
-        roles = frozenset((scope, Role(name)) for name in names for scope in book.roles[Role(name)].scopes)
-        words = self.facts.split()
-        facts = {
-            condition: condition in words for condition in SAID_TO_BE_TRUE if f"?{condition}" not in words
-        }
-        facts |= AGES[self.person] | {Condition.PROFILED: book.purposes[self.purpose].profiled}
-        return plan.verdict(roles, self.what, self.act, self.relation, self.purpose, facts)
+PACKAGED = load_book(packaged_rules())
+DOCUMENTS = load_book(Path(__file__).parent / "documents")
+BOOKS = [PACKAGED, DOCUMENTS]
 
 
-def lines() -> list[Line]:
-    document = tomllib.loads((Path(__file__).parent / "golden.toml").read_text(encoding="utf-8"))
-    return [Line.read(*row) for row in document["rows"]]
+@pytest.mark.parametrize(
+    "case", PACKAGED.cases, ids=lambda case: f"{case.cells[0]}-{case.action}-{case.thing}-{case.why}"
+)
+def test_the_plan_decides_as_the_officer_signed(case: Case) -> None:
+    verdict = compile_plan(PACKAGED).verdict(*case.question, case.facts)
+    assert (verdict.level, holding(verdict, PACKAGED)) == (case.level, case.by)
 
 
-LINES = lines()
+@pytest.mark.parametrize("book", BOOKS, ids=["packaged", "documents"])
+def test_every_signed_case_comes_out(book: RuleBook) -> None:
+    assert book.cases
+    assert run_cases(book) == ()
 
 
-def reasons(verdict: Verdict, book: RuleBook) -> str:
-    return " ".join(verdict.denied_by or (rule for rule in verdict.rules if book.grants[rule].allows))
+@pytest.mark.parametrize("book", BOOKS, ids=["packaged", "documents"])
+def test_removing_or_turning_over_any_grant_changes_a_signed_case(book: RuleBook) -> None:
+    assert len(mutants(book)) == 2 * len(book.grants)
+    assert uncovered(book) == ()
 
 
-@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.who}-{line.act}-{line.what}-{line.why}")
-def test_the_plan_decides_as_the_officer_signed(line: Line, book: RuleBook) -> None:
-    verdict = line.verdict(compile_plan(book), book)
-    assert (verdict.level, reasons(verdict, book)) == (line.level, line.by)
+def test_removing_any_allow_row_takes_a_level_or_a_duty_away() -> None:
+    removed = {one.rule for one in mutants(PACKAGED) if one.mutation is Mutation.REMOVED and _answers(one)}
+    assert {rule for rule, grant in PACKAGED.grants.items() if grant.allows} <= removed
 
 
-def answers(book: RuleBook) -> list[tuple[Level, tuple[str, ...]]]:
-    plan = compile_plan(book)
-    return [(verdict.level, verdict.duties) for verdict in (line.verdict(plan, book) for line in LINES)]
+def test_turning_any_grant_over_changes_a_signed_level_or_duty() -> None:
+    turned = {one.rule for one in mutants(PACKAGED) if one.mutation is Mutation.TURNED and _answers(one)}
+    assert turned == set(PACKAGED.grants)
 
 
-def explained(book: RuleBook) -> list[tuple[Level, tuple[str, ...], str]]:
-    plan = compile_plan(book)
-    return [
-        (verdict.level, verdict.duties, reasons(verdict, book))
-        for verdict in (line.verdict(plan, book) for line in LINES)
-    ]
-
-
-def without(book: RuleBook, rule: RuleId) -> RuleBook:
-    return replace(
-        book, grants=MappingProxyType({name: grant for name, grant in book.grants.items() if name != rule})
-    )
-
-
-def turned_over(book: RuleBook, rule: RuleId) -> RuleBook:
-    flipped = replace(book.grants[rule], allows=not book.grants[rule].allows)
-    return replace(book, grants=MappingProxyType(dict(book.grants) | {rule: flipped}))
-
-
-def test_removing_any_grant_changes_a_signed_line(book: RuleBook) -> None:
-    signed = explained(book)
-    assert [rule for rule in book.grants if explained(without(book, rule)) == signed] == []
-
-
-def test_removing_any_allow_row_takes_a_level_or_a_duty_away(book: RuleBook) -> None:
-    signed = answers(book)
-    assert [
-        rule for rule, grant in book.grants.items() if grant.allows and answers(without(book, rule)) == signed
-    ] == []
-
-
-def test_turning_any_grant_over_changes_a_signed_level_or_duty(book: RuleBook) -> None:
-    signed = answers(book)
-    assert [rule for rule in book.grants if answers(turned_over(book, rule)) == signed] == []
-
-
-def test_only_the_rows_about_secrecy_forbid_what_nothing_allows(book: RuleBook) -> None:
+def test_only_the_rows_about_secrecy_forbid_what_nothing_allows() -> None:
     """A deny row that changes no level is a guard against a later allow row; we know them by name."""
-    signed = answers(book)
-    guards = {
-        rule
-        for rule, grant in book.grants.items()
-        if not grant.allows and answers(without(book, rule)) == signed
-    }
+    guards = {one.rule for one in mutants(PACKAGED) if one.noticed is Noticed.REASON}
     assert guards == {"H-COMM-02", "H-COMM-03", "S-CR-08"}
 
 
-def test_every_role_field_and_purpose_kind_appears_in_a_signed_line(book: RuleBook) -> None:
-    named = {name for line in LINES for name in line.who.split("+")} - {"-"}
-    assert named == set(book.roles)
-    assert {book.fields[line.what].tier for line in LINES} == {field.tier for field in book.fields.values()}
+def test_every_role_field_and_purpose_kind_appears_in_a_signed_case() -> None:
+    named = {role for case in PACKAGED.cases for _, role in case.roles}
+    assert named == set(PACKAGED.roles)
+    asked = {PACKAGED.fields[case.thing].tier for case in PACKAGED.cases}  # type: ignore[index]
+    assert asked == {field.tier for field in PACKAGED.fields.values()}
+
+
+def _answers(mutant: Mutant) -> bool:
+    return mutant.noticed is Noticed.ANSWER
+
+
+def changed(book: RuleBook, rule: str, **cells: object) -> RuleBook:
+    grant = replace(book.grants[RuleId(rule)], **cells)
+    return replace(book, grants=MappingProxyType({**book.grants, RuleId(rule): grant}))
+
+
+def test_a_case_that_fails_is_told_with_its_line_and_both_answers() -> None:
+    failures = run_cases(changed(PACKAGED, "S-AG-02", level=Level.FULL))
+    assert [failure.case.by for failure in failures] == [("S-AG-02",)]
+    failure = failures[0]
+    assert failure == Failure(failure.case, Level.FULL, (RuleId("S-AG-02"),))
+    line = (packaged_rules() / "cases.toml").read_text(encoding="utf-8").splitlines()[failure.case.line - 1]
+    assert "手机号默认脱敏" in line
+    assert failure.told.en == (
+        f"cases.toml:{failure.case.line}: agent adult assigned read mobile service.delivery consent: "
+        "signed masked S-AG-02, found full S-AG-02 (手机号默认脱敏)"
+    )
+    assert "应为 masked S-AG-02，实为 full S-AG-02" in failure.told.zh
+
+
+def test_a_case_that_names_a_rule_that_is_gone_fails() -> None:
+    gone = {rule: grant for rule, grant in PACKAGED.grants.items() if rule != "S-CD-02"}
+    failures = run_cases(replace(PACKAGED, grants=MappingProxyType(gone)))
+    assert [(failure.case.by, failure.level) for failure in failures] == [(("S-CD-02",), Level.HIDDEN)]
+
+
+def test_a_row_that_no_case_watches_is_told_with_its_line() -> None:
+    fewer = tuple(case for case in PACKAGED.cases if "S-CD-02" not in case.by)
+    line = PACKAGED.grants[RuleId("S-CD-02")].line
+    found = uncovered(replace(PACKAGED, cases=fewer))
+    assert found == tuple(Uncovered(RuleId("S-CD-02"), line, mutation) for mutation in Mutation)
+    assert [one.told.en for one in found] == [
+        f"grants.csv:{line}: S-CD-02: no case changes when it is removed",
+        f"grants.csv:{line}: S-CD-02: no case changes when it is turned over",
+    ]
+
+
+def test_without_cases_no_row_is_watched() -> None:
+    bare = replace(PACKAGED, cases=())
+    assert run_cases(bare) == ()
+    assert len(uncovered(bare)) == 2 * len(bare.grants)
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=["packaged", "documents"])
+def test_asking_only_the_cases_a_row_speaks_about_misses_no_mutant(book: RuleBook) -> None:
+    """The same by brute force: every mutant book is compiled and asked every case."""
+
+    def told(tried: RuleBook) -> list[tuple[object, ...]]:
+        plan = compile_plan(tried)
+        verdicts: list[Verdict] = [plan.verdict(*case.question, case.facts) for case in tried.cases]
+        return [(verdict.level, verdict.duties, holding(verdict, tried)) for verdict in verdicts]
+
+    def noticed(tried: RuleBook) -> Noticed:
+        pairs = list(zip(told(book), told(tried), strict=True))
+        if any(one[:2] != other[:2] for one, other in pairs):
+            return Noticed.ANSWER
+        return Noticed.REASON if any(one != other for one, other in pairs) else Noticed.NOTHING
+
+    expected = {}
+    for rule, grant in book.grants.items():
+        others = {name: row for name, row in book.grants.items() if name != rule}
+        expected[rule, Mutation.REMOVED] = noticed(replace(book, grants=MappingProxyType(others)))
+        expected[rule, Mutation.TURNED] = noticed(changed(book, rule, allows=not grant.allows))
+    assert {(one.rule, one.mutation): one.noticed for one in mutants(book)} == expected
