@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
-from governance import commands
+from governance import commands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--jsonl", action="store_true", required=True, help="JSON lines, the only form")
     explain = add("explain", commands.explain, "explain a decision: the sentence and the ladder")
     explain.add_argument("decision_id")
+    rules = names.add_parser("policy", help="the rules: show, test, compare, rehearse and publish them")
+    rulecommands.add_to(rules, spoken)
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser

@@ -90,6 +90,7 @@ def doctor(chosen: argparse.Namespace) -> int:
         ("key ring", lambda: load_ring(current)),
         ("rules", lambda: load_rules(current.rules)),
         ("database and log", lambda: assemble(current).close()),
+        ("rules in force", lambda: _examine_rules(current)),
     ]
     found = []
     for name, check in checks:
@@ -102,6 +103,19 @@ def doctor(chosen: argparse.Namespace) -> int:
     lines = [f"{'✓' if one['well'] else '✗'} {one['check']}  {one['detail']}".rstrip() for one in found]
     _say(chosen, {"checks": found}, "\n".join(lines))
     return DONE if all(one["well"] for one in found) else FAILED
+
+
+def _examine_rules(current: Settings) -> None:
+    service = assemble(current)
+    try:
+        if not service.desk.agrees_with_log():
+            raise StartError(
+                "the rules in force are not those that the log saw published last: somebody moved the pointer "
+                "back with the database's own tools. Find the right version by governance policy show, and "
+                "publish it"
+            )
+    finally:
+        service.close()
 
 
 def openapi(_chosen: argparse.Namespace) -> int:

@@ -17,7 +17,9 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from audit import ledger
 from audit.entry import Actor as LogActor
-from audit.entry import ActorType, Entry, Kind, Party, Verdict
+from audit.entry import ActorType, Entry, Kind, Party, decode
+from audit.entry import Verdict as LogVerdict
+from audit.records import AuditEntry
 from governance.database import Database
 from governance.records import Actor, RulePointer, RuleVersion
 from governance.rulekeeping import IN_FORCE, REHEARSED, Pointer, RuleKeeper
@@ -69,6 +71,13 @@ _SET_POINTER: Final = (
 )
 _NEW_POINTER: Final = insert(_pointer)
 _DROP_POINTER: Final = _pointer.delete().where(_pointer.c.name == bindparam("which"))
+_entry = AuditEntry.__table__.c
+_LAST_PUBLISHED: Final = (
+    select(_entry.leaf)
+    .where(_entry.act == "rules.published", _entry.dec == LogVerdict.PERMIT.value)
+    .order_by(_entry.leaf_index.desc())
+    .limit(1)
+)
 _OFFICES: Final = select(_actor.c.roles).where(_actor.c.id == bindparam("actor"), _actor.c.state == "active")
 
 
@@ -131,6 +140,16 @@ class RuleDesk:
             found = [_read(row) for row in tx.rows(_ALL)]
             pointers = {name: self._held(tx, name) for name in (IN_FORCE, REHEARSED)}
         return found, {name: one.number for name, one in pointers.items() if one is not None}
+
+    def agrees_with_log(self) -> bool:
+        """Say whether the version in force is the one that the log saw published last.
+
+        The pointer's seal keeps out what was never published; this finds an older pointer put back.
+        """
+        with self._database.reading() as tx:
+            held = self._held(tx, IN_FORCE)
+            last = tx.rows(_LAST_PUBLISHED)
+            return held is not None and bool(last) and decode(last[0][0]).policy == held.fingerprint
 
     def version(self, number: int) -> Version:
         """Return one version.
@@ -314,7 +333,7 @@ def _log(
         t=now,
         kind=Kind.ADMIN,
         act=act,
-        dec=Verdict.PERMIT if obstacle is None else Verdict.DENY,
+        dec=LogVerdict.PERMIT if obstacle is None else LogVerdict.DENY,
         actor=LogActor(party),
         why=() if obstacle is None else (obstacle.value,),
         resource="" if version is None else f"rules:{version.number}",

@@ -17,7 +17,7 @@ from audit.entry import Entry, Kind, Verdict
 from governance import world
 from governance.asking import Answer, Ask, Reply, Unrecorded
 from governance.identity import Caller, Scope
-from governance.rulekeeping import IN_FORCE, REHEARSED, RulesUnavailableError
+from governance.rulekeeping import IN_FORCE, REHEARSED, Pointer, RulesUnavailableError
 from governance.rulepublishing import NotTakenError, Obstacle, State
 from governance.settings import Profile
 from governance.wiring import Service, StartError, assemble, initialise
@@ -28,7 +28,7 @@ from policies.terms import Action, ActorId, Effect, FieldName, Purpose, SubjectI
 
 OFFICER, SECOND = ActorId(world.OFFICER.id), ActorId(world.PRIVACY_ADMIN.id)
 AGENT = ActorId(world.WANG_MIN.id)
-NO_MOBILE = "p, agent, *, category:contact.phone, read.exists, *, *, -, deny, -, S-AG-99, S6\n"
+NO_MOBILE = "p, agent, *, category:contact.phone, read.exists, *, service.delivery, -, deny, -, S-AG-99, S6\n"
 
 
 @pytest.fixture
@@ -299,6 +299,21 @@ def test_publishing_waits_until_no_decision_by_the_version_before_is_under_way(
         assert not house.service.database.drained()
         deciding.rollback()
         assert house.service.database.drained()
+
+
+def test_an_older_pointer_put_back_is_found_by_comparing_with_the_log(
+    house: Living, changed: Callable[..., tuple[bytes, str]]
+) -> None:
+    kept = house.sql("SELECT number, fingerprint FROM rule_pointer")[0]
+    genuine = Pointer(IN_FORCE, *kept, b"")
+    assert house.service.desk.agrees_with_log()
+    publish(house, changed("stricter", stricter))
+    assert house.service.desk.agrees_with_log()
+    seal = house.service.keeper.seal(genuine).hex()
+    literal = f"x'{seal}'" if house.engine == "sqlite" else f"'\\x{seal}'"
+    house.sql(f"UPDATE rule_pointer SET number = {kept[0]}, fingerprint = '{kept[1]}', seal = {literal}")
+    assert effect(ask(house.service, house.clock())) is Effect.MASK
+    assert not house.service.desk.agrees_with_log()
 
 
 def test_a_version_in_the_database_does_not_change_and_is_not_deleted(house: Living) -> None:
