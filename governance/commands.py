@@ -110,8 +110,8 @@ def _examine_rules(current: Settings) -> None:
     try:
         if not service.desk.agrees_with_log():
             raise StartError(
-                "the rules in force are not those that the log saw published last: somebody moved the pointer "
-                "back with the database's own tools. Find the right version by governance policy show, and "
+                "the rules in force are not those that the log saw published last: somebody moved the "
+                "pointer back with the database's own tools. Find the right version by governance policy show, and "
                 "publish it"
             )
     finally:
