@@ -12,7 +12,18 @@ from typing import NamedTuple, NoReturn
 
 from governance.identity import Caller
 from policies.reasons import Reason
-from policies.terms import Action, ActorId, Channel, Effect, FieldName, Outcome, Purpose, RuleId, SubjectId
+from policies.terms import (
+    Action,
+    ActorId,
+    Channel,
+    Effect,
+    EntityType,
+    FieldName,
+    Outcome,
+    Purpose,
+    RuleId,
+    SubjectId,
+)
 
 
 class Ask(NamedTuple):
@@ -35,13 +46,17 @@ class Ask(NamedTuple):
 
 
 class FieldAnswer(NamedTuple):
-    """One field of an answer. ``value`` is set for ``show`` and ``mask`` only."""
+    """One field of an answer. ``value`` is set for ``show`` and ``mask`` only.
+
+    ``form`` is how the rules that decided mask the field, for a caller that holds the value itself.
+    """
 
     field: FieldName
     effect: Effect
     reasons: tuple[Reason, ...]
     rules: tuple[RuleId, ...]
     value: str | None = None
+    form: EntityType | None = None
 
 
 class Answer(NamedTuple):
@@ -69,7 +84,12 @@ class NotYours:
 
 @dataclass(frozen=True, slots=True)
 class Unrecorded:
-    """The decision could not be committed to the log, so there is none and nothing was opened."""
+    """The decision could not be committed to the log, so there is none and nothing was opened.
+
+    ``no_rules``: it was not even made, because the rules in force could not be loaded.
+    """
+
+    no_rules: bool = False
 
 
 @dataclass(frozen=True, slots=True)

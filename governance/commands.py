@@ -116,8 +116,7 @@ def screen(_chosen: argparse.Namespace) -> int:
     """Screen texts from stdin."""
     from redaction.streaming import screen_lines  # noqa: PLC0415 - only this command streams
 
-    rules, _ = load_rules(settings().rules)
-    return screen_lines(sys.stdin.buffer, sys.stdout, rules.screener)
+    return screen_lines(sys.stdin.buffer, sys.stdout, load_rules(settings().rules).screener)
 
 
 def redact(_chosen: argparse.Namespace) -> int:

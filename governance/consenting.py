@@ -28,6 +28,7 @@ from governance.database import Database
 from governance.identity import Caller
 from governance.records import RelationRow
 from governance.replay import Once
+from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix
@@ -80,58 +81,67 @@ class Consenting:
     """The desk in front of the consent registry."""
 
     def __init__(
-        self, database: Database, book: RuleBook, pepper: bytes, sender: CodeSender | None, birth_of: BirthOf
+        self,
+        database: Database,
+        keeper: RuleKeeper,
+        pepper: bytes,
+        sender: CodeSender | None,
+        birth_of: BirthOf,
     ) -> None:
         self._database = database
-        self._book = book
+        self._keeper = keeper
         self._pepper = pepper
         self._sender = sender
         self._birth_of = birth_of
 
     def with_sender(self, sender: CodeSender) -> Consenting:
         """Return the same desk with another gateway for its codes."""
-        return Consenting(self._database, self._book, self._pepper, sender, self._birth_of)
+        return Consenting(self._database, self._keeper, self._pepper, sender, self._birth_of)
 
     def tick(self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None = None) -> Ticked:
         """Record that the notice was shown and the box ticked, and send the one-time code."""
         if self._sender is None:
             raise NoGatewayError
-        purpose = self._book.purposes.get(Purpose(terms.purpose))
-        fitting = purpose is not None and purpose.consent_days > 0
-        if not fitting or any(Category(one) not in self._book.categories for one in terms.categories):
-            raise UnfitConsentError
-        assert purpose is not None
+        ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once))
+        if message is not None:
+            # After the commit: a code for a consent that was rolled back must not reach anybody.
+            self._sender.send(message)
+        return ticked
+
+    def _tick(
+        self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None
+    ) -> tuple[Ticked, CodeMessage | None]:
         with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            _refuse_unfit(book, terms)
             actor = self._actor(tx, on, subject, now)
             subjects.change(tx, [subject])
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
-                return self._ticked(self._existing(tx, earlier))
+                return _ticked(book, self._existing(tx, earlier)), None
             consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
             consent = self._existing(tx, consent_id)
-            code = confirmation.open_challenge(tx, consent, self._book.limits, self._pepper)
+            code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
             assert code is not None, "a consent that was just ticked has no used code"
             replay.remember(tx, on.caller.actor_id, once, consent_id, now)
             self._note(tx, "consent.ticked", on, consent, now)
             tx.commit()
-        # After the commit: a code for a consent that was rolled back must not reach anybody.
-        self._sender.send(CodeMessage(on.member, consent_id, code))
-        return self._ticked(consent)
-
-    def _ticked(self, consent: Consent) -> Ticked:
-        confirm_by = consent.ticked_at + self._book.limits.code_minutes * 60_000
-        return Ticked(consent.consent_id, confirm_by, confirmation.digits_for(consent))
+        return _ticked(book, consent), CodeMessage(on.member, consent_id, code)
 
     def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
         """Try the code. A wrong guess is counted whatever happens afterwards."""
+        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now))
+
+    def _confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
         with self._database.transaction() as tx:
+            limits = self._keeper.in_force(tx).rules.book.limits
             consent = self._existing(tx, consent_id)
             if consent.actor_id != on.member:
                 # Nobody else can confirm it, so nobody else may use up its tries either.
                 raise NoSuchConsentError
             subjects.change(tx, [SubjectId(consent.subject_id)])
             answer = confirmation.answer(
-                tx, consent_id, on.member, code, limits=self._book.limits, pepper=self._pepper, now=now
+                tx, consent_id, on.member, code, limits=limits, pepper=self._pepper, now=now
             )
             if isinstance(answer, NotConfirmed):
                 self._note(tx, "consent.code_refused", on, consent, now, Verdict.DENY)
@@ -156,24 +166,33 @@ class Consenting:
 
     def show(self, on: On, consent_id: str, now: int) -> tuple[Consent, Reason]:
         """Return one consent and how it stands."""
-        with self._database.reading() as tx:
-            consent = self._own(tx, on, consent_id, now)
-            return next(
-                pair for pair in self._listed(tx, SubjectId(consent.subject_id), now) if pair[0] == consent
-            )
+
+        def look() -> tuple[Consent, Reason]:
+            with self._database.reading() as tx:
+                consent = self._own(tx, on, consent_id, now)
+                listed = self._listed(tx, SubjectId(consent.subject_id), now)
+                return next(pair for pair in listed if pair[0] == consent)
+
+        return self._keeper.attempt(look)
 
     def of_member(self, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
         """Return the member's own consents, newest first, each with how it stands."""
-        with self._database.reading() as tx:
-            return tuple(reversed(self._listed(tx, member, now)))
+
+        def look() -> tuple[tuple[Consent, Reason], ...]:
+            with self._database.reading() as tx:
+                return tuple(reversed(self._listed(tx, member, now)))
+
+        return self._keeper.attempt(look)
 
     def hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
         """Hide a category of the member's own from one person or everybody, or show it again."""
-        entry = self._book.categories.get(Category(category))
-        if entry is None:
-            raise UnfitConsentError
+        self._keeper.attempt(lambda: self._hide(on, category, viewer, hidden=hidden, now=now))
+
+    def _hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
         subject = SubjectId(on.member)
         with self._database.transaction() as tx:
+            if Category(category) not in self._keeper.in_force(tx).rules.book.categories:
+                raise UnfitConsentError
             subjects.change(tx, [subject])
             actor = self._actor(tx, on, subject, now)
             switch = registry.hide if hidden else registry.unhide
@@ -182,7 +201,8 @@ class Consenting:
             tx.commit()
 
     def _listed(self, tx: Transaction, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
-        return registry.consents_of(tx, member, self._birth_of(tx, member), now, self._book)
+        book = self._keeper.in_force(tx).rules.book
+        return registry.consents_of(tx, member, self._birth_of(tx, member), now, book)
 
     def _existing(self, tx: Transaction, consent_id: str) -> Consent:
         consent = registry.consent_of(tx, consent_id)
@@ -256,7 +276,19 @@ class Consenting:
             subjects=(names[subject],),
             resource=resource,
             purpose=purpose,
-            policy=self._book.fingerprint,
+            policy=self._keeper.fingerprint(tx),
             request=on.request_id,
         )
         ledger.append(tx, [entry])
+
+
+def _refuse_unfit(book: RuleBook, terms: Terms) -> None:
+    purpose = book.purposes.get(Purpose(terms.purpose))
+    fitting = purpose is not None and purpose.consent_days > 0
+    if not fitting or any(Category(one) not in book.categories for one in terms.categories):
+        raise UnfitConsentError
+
+
+def _ticked(book: RuleBook, consent: Consent) -> Ticked:
+    confirm_by = consent.ticked_at + book.limits.code_minutes * 60_000
+    return Ticked(consent.consent_id, confirm_by, confirmation.digits_for(consent))

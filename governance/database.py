@@ -65,6 +65,10 @@ class Database(Protocol):
         """Run one select by itself; it sees what is committed when it starts."""
         ...
 
+    def drained(self) -> bool:
+        """Wait until every transaction that began before now has ended; False if one outlasts the wait."""
+        ...
+
     def weaknesses(self) -> list[str]:
         """Return the settings under which a commit that was answered could still be lost."""
         ...

@@ -75,7 +75,7 @@ class FieldDecision(NamedTuple):
     rules: tuple[RuleId, ...] = ()
     duties: tuple[str, ...] = ()
     consent: str | None = None
-    unmet: tuple[tuple[RuleId, tuple[Condition, ...]], ...] = ()
+    unmet: tuple[tuple[RuleId, tuple[str, ...]], ...] = ()
     valid_until: int | None = None
 
     def __bool__(self) -> NoReturn:

@@ -20,14 +20,15 @@ from governance import cadence, facts, replay, testimony
 from governance.asking import RecipientAnswer, SendAsk, Unrecorded
 from governance.database import Database
 from governance.decision import Facts, SendDecision, decide_send
-from governance.gate import CANNOT_RECORD, Rules, known_of, names_of
+from governance.gate import CANNOT_RECORD, known_of, names_of
 from governance.identity import Caller
 from governance.opening import Opening
 from governance.permits import Permit, PermitDesk
 from governance.records import Message, PermitUse, Review
 from governance.replay import Once
+from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.subjects import Hold
-from governance.vault import Vault
+from governance.vault import Found, Vault
 from policies.identifiers import Prefix, new_id
 from policies.reasons import REASONS
 from policies.terms import (
@@ -65,10 +66,10 @@ class Dispatch:
     """All leave to send. One per process."""
 
     def __init__(
-        self, database: Database, rules: Rules, vault: Vault, opening: Opening, permits: PermitDesk
+        self, database: Database, keeper: RuleKeeper, vault: Vault, opening: Opening, permits: PermitDesk
     ) -> None:
         self._database = database
-        self._rules = rules
+        self._keeper = keeper
         self._vault = vault
         self._opening = opening
         self._permits = permits
@@ -79,17 +80,25 @@ class Dispatch:
         Raises:
             KeyReusedError: the idempotency key belongs to a different message.
         """
-        screened = _Screened(self._rules, ask)
+        try:
+            return self._keeper.attempt(lambda: self._send(ask, now, once))
+        except RulesUnavailableError:
+            return Unrecorded(no_rules=True)
+
+    def _send(self, ask: SendAsk, now: int, once: Once | None) -> Sent | Unrecorded:
         try:
             with self._database.transaction() as tx:
-                known = self._facts(tx, ask, now)
+                found = self._vault.find(tx, set(ask.recipients), (), Hold.CHANGE)
+                rules = self._keeper.in_force(tx).rules
+                screened = _Screened(rules, ask)
+                known = self._facts(tx, rules, found, ask, now)
                 earlier = replay.earlier(tx, ask.caller.actor_id, once, now)
                 if earlier is not None:
-                    return self._again(tx, ask, earlier, screened, known)
+                    return self._again(tx, rules, ask, earlier, screened, known)
                 replay.remember(tx, ask.caller.actor_id, once, ask.message_id, now)
                 taken = cadence.taken(tx, ask.recipients, now)
                 decisions = [
-                    self._decide(ask, fact, screened.outcome(audience_of(fact)), taken.get(one, 0))
+                    _decide(rules, ask, fact, screened.outcome(audience_of(fact)), taken.get(one, 0))
                     for one, fact in zip(ask.recipients, known, strict=True)
                 ]
                 decided = list(zip(ask.recipients, known, decisions, strict=True))
@@ -100,17 +109,19 @@ class Dispatch:
                 names = names_of(tx, [*ask.recipients, ask.caller.actor_id])
                 entries = [
                     testimony.of_message(
-                        ask, one, fact, what, screened.rules(), names, self._rules.book.fingerprint
+                        ask, one, fact, what, screened.rules(), names, rules.book.fingerprint
                     )
                     for one, fact, what in decided
                 ]
                 receipts = ledger.append(tx, entries)
                 # A crash before the next line: no slot, no entry. After it: an entry, no permit was signed.
                 tx.commit()
+        except RulesUnavailableError:
+            raise
         except CANNOT_RECORD:
             return Unrecorded()
         answers = tuple(
-            self._answer(ask, one, entry.decision, what, receipt.index, now)
+            self._answer(rules, ask, one, entry.decision, what, receipt.index, now)
             for (one, _, what), entry, receipt in zip(decided, entries, receipts, strict=True)
         )
         return Sent(ask.message_id, screened.gravest(), answers)
@@ -118,6 +129,7 @@ class Dispatch:
     def _again(
         self,
         tx: Transaction,
+        rules: Rules,
         ask: SendAsk,
         message_id: str,
         screened: _Screened,
@@ -135,21 +147,16 @@ class Dispatch:
             reasons = tuple(REASONS[code] for code in entry.why)
             what = SendDecision(entry.message.outcome, reasons)
             again = ask._replace(message_id=message_id)
-            answers.append(self._answer(again, SubjectId(recipient), entry.decision, what, index, entry.t))
+            answers.append(
+                self._answer(rules, again, SubjectId(recipient), entry.decision, what, index, entry.t)
+            )
         return Sent(message_id, screened.gravest(), tuple(answers))
 
-    def _facts(self, tx: Transaction, ask: SendAsk, now: int) -> list[Facts]:
-        found = self._vault.find(tx, set(ask.recipients), (), Hold.CHANGE)
+    def _facts(self, tx: Transaction, rules: Rules, found: Found, ask: SendAsk, now: int) -> list[Facts]:
         wanted = [
             facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),)) for one in ask.recipients
         ]
-        return facts.collect(tx, self._rules.book, wanted, known_of(found, self._opening), now)
-
-    def _decide(self, ask: SendAsk, fact: Facts, screened: ScreeningOutcome, taken: int) -> SendDecision:
-        left = self._rules.book.limits.promotions_per_member_per_day - taken
-        return decide_send(
-            self._rules.book, self._rules.plan, _channel(ask), ask.purpose, fact, screened, left
-        )
+        return facts.collect(tx, rules.book, wanted, known_of(found, self._opening), now)
 
     def _keep(
         self,
@@ -187,6 +194,7 @@ class Dispatch:
 
     def _answer(
         self,
+        rules: Rules,
         ask: SendAsk,
         recipient: SubjectId,
         decision_id: str,
@@ -205,7 +213,7 @@ class Dispatch:
                     ask.channel,
                     ask.purpose,
                     sha256(ask.text.encode()).hexdigest(),
-                    now + self._rules.book.limits.permit_seconds * 1000,
+                    now + rules.book.limits.permit_seconds * 1000,
                     receipt,
                 )
             )
@@ -226,24 +234,39 @@ class Dispatch:
             request_id,
         )
         try:
+            return self._keeper.attempt(lambda: self._use(permit, ask, caller, now))
+        except RulesUnavailableError:
+            return Unrecorded(no_rules=True)
+
+    def _use(self, permit: Permit, ask: SendAsk, caller: Caller, now: int) -> bool | Unrecorded:
+        try:
             with self._database.transaction() as tx:
-                fact = self._facts(tx, ask, now)[0]
+                found = self._vault.find(tx, {permit.recipient}, (), Hold.CHANGE)
+                rules = self._keeper.in_force(tx).rules
+                fact = self._facts(tx, rules, found, ask, now)[0]
                 # The text was screened and the slot is held since the permit was given (hence one less
                 # taken); role and consent may have ended since.
-                what = self._decide(ask, fact, ScreeningOutcome.ALLOW, taken=-1)
+                what = _decide(rules, ask, fact, ScreeningOutcome.ALLOW, taken=-1)
                 fresh = not tx.rows(_USED, {"permit": permit.id})
                 spent = fresh and what.outcome is Outcome.ADMIT
                 if spent:
                     tx.run(_USE, {"permit_id": permit.id, "used_at": now})
                 names = names_of(tx, [permit.recipient, caller.actor_id])
                 entry = testimony.of_delivery(
-                    permit, caller.actor_id, fact, spent=spent, names=names, request_id=request_id
+                    permit, caller.actor_id, fact, spent=spent, names=names, request_id=ask.request_id
                 )
                 ledger.append(tx, [entry])
                 tx.commit()
+        except RulesUnavailableError:
+            raise
         except CANNOT_RECORD:
             return Unrecorded()
         return spent
+
+
+def _decide(rules: Rules, ask: SendAsk, fact: Facts, screened: ScreeningOutcome, taken: int) -> SendDecision:
+    left = rules.book.limits.promotions_per_member_per_day - taken
+    return decide_send(rules.book, rules.plan, _channel(ask), ask.purpose, fact, screened, left)
 
 
 def permit_id(message_id: str, recipient: SubjectId) -> str:

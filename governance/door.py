@@ -36,6 +36,8 @@ _ALWAYS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
+_PASSING: Final = frozenset({Problem.CANNOT_RECORD, Problem.RULES_UNAVAILABLE, Problem.TOO_OFTEN})
+"""What may be over when the caller tries again."""
 _log = logging.getLogger("governance.door")
 
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2"})
@@ -162,7 +164,7 @@ async def _send_document(error: ProblemError, scope: MutableMapping[str, Any], s
     ]
     if error.problem is Problem.UNAUTHENTICATED:
         headers.append((b"www-authenticate", b"Bearer"))
-    if error.problem in (Problem.CANNOT_RECORD, Problem.TOO_OFTEN):
+    if error.problem in _PASSING:
         headers.append((b"retry-after", b"1"))
     if error.problem is Problem.BODY_TOO_LARGE:
         headers.append((b"connection", b"close"))

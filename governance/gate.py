@@ -10,49 +10,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from audit import ledger
-from audit.entry import PSEUDONYM_BYTES, EntryRefusedError
+from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError
 from audit.ledger import LogError
 from governance import facts, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import Facts, FieldDecision, decide_fields
 from governance.opening import DoesNotOpenError, Opening
+from governance.rulekeeping import InForce, RuleKeeper, RulesUnavailableError, UnknownRulesError
 from governance.subjects import Hold
 from governance.vault import Found, Vault
 from policies.book import RuleBook
+from policies.entries import OPAQUE
 from policies.identifiers import Prefix, new_id
 from policies.plan import Plan
-from policies.terms import Action, Effect, FieldName, SubjectId
+from policies.terms import Action, Effect, EntityType, FieldName, SubjectId
 from policies.transaction import Transaction
 from redaction.lookup import BlindIndex
 from redaction.masking import mask
-from redaction.screening import Screener
 
 CANNOT_RECORD: Final = (StoreError, LogError, EntryRefusedError)
 """What can keep a decision out of the log; there is no decision then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The one version of the rules that a batch is decided by, from its first line to its last."""
-
-    book: RuleBook
-    plan: Plan
-    screener: Screener
 
 
 class Gate:
     """All access to sealed values. One per process."""
 
     def __init__(
-        self, database: Database, rules: Rules, vault: Vault, opening: Opening, index: BlindIndex
+        self, database: Database, keeper: RuleKeeper, vault: Vault, opening: Opening, index: BlindIndex
     ) -> None:
         self._database = database
-        self._rules = rules
+        self._keeper = keeper
         self._vault = vault
         self._opening = opening
         self._index = index
@@ -60,48 +51,62 @@ class Gate:
     def read(self, asks: Sequence[Ask], now: int) -> list[Reply]:
         """Decide, record and then answer each ask, in order. A single ask is a batch of one."""
         try:
+            return self._keeper.attempt(lambda: self._read(asks, now))
+        except RulesUnavailableError:
+            return [Unrecorded(no_rules=True)] * len(asks)
+
+    def _read(self, asks: Sequence[Ask], now: int) -> list[Reply]:
+        try:
             with self._database.transaction() as tx:
                 found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.DECIDE)
-                known = facts.collect(
-                    tx, self._rules.book, _wanted(asks), known_of(found, self._opening), now
-                )
-                decisions = [self._decide(ask, fact) for ask, fact in zip(asks, known, strict=True)]
+                force = self._keeper.in_force(tx)
+                book, plan = force.rules.book, force.rules.plan
+                known = facts.collect(tx, book, _wanted(asks), known_of(found, self._opening), now)
+                decisions = [_decide(book, plan, ask, fact) for ask, fact in zip(asks, known, strict=True)]
                 names = names_of(tx, _people(asks))
-                receipts = ledger.append(
-                    tx,
-                    [
-                        testimony.of_fields(ask, fact, decision, names, self._rules.book.fingerprint)
-                        for ask, fact, decision in zip(asks, known, decisions, strict=True)
-                    ],
-                )
+                entries = [
+                    testimony.of_fields(ask, fact, decision, names, book.fingerprint)
+                    for ask, fact, decision in zip(asks, known, decisions, strict=True)
+                ]
+                receipts = ledger.append(tx, entries + _rehearse(force, asks, known, decisions))
                 # A crash before the next line: no entry, nothing shown. After it: an entry, nothing shown.
                 tx.commit()
         except UnreachableError:
             # The database is away for all of them: asking again one by one would only wait as many times.
             return [Unrecorded()] * len(asks)
+        except (UnknownRulesError, RulesUnavailableError):
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not take the neighbours down
             if len(asks) > 1:
                 return [reply for ask in asks for reply in self.read([ask], now)]
             return [Unrecorded() if isinstance(error, CANNOT_RECORD) else self._broken(asks[0], now)]
         return [
-            self._reveal(ask, fact, decision, found, receipt.index)
-            for ask, fact, decision, receipt in zip(asks, known, decisions, receipts, strict=True)
+            self._reveal(book, ask, fact, decision, found, receipt.index)
+            for ask, fact, decision, receipt in zip(asks, known, decisions, receipts, strict=False)
         ]
 
-    def _decide(self, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
-        if not ask.reveal:
-            fact = fact._replace(present=None)  # whoever holds the data knows which fields are filled
-        return decide_fields(self._rules.book, self._rules.plan, ask.action, ask.fields, ask.purpose, fact)
-
     def _reveal(
-        self, ask: Ask, fact: Facts, decisions: Sequence[FieldDecision], found: Found, receipt: int
+        self,
+        book: RuleBook,
+        ask: Ask,
+        fact: Facts,
+        decisions: Sequence[FieldDecision],
+        found: Found,
+        receipt: int,
     ) -> Reply:
         """Open what the committed decision allows, and nothing else."""
         if not fact.known:
             return NotYours()
         try:
             fields = tuple(
-                FieldAnswer(one.field, one.effect, one.reasons, one.rules, self._value(ask, one, found))
+                FieldAnswer(
+                    one.field,
+                    one.effect,
+                    one.reasons,
+                    one.rules,
+                    self._value(book, ask, one, found),
+                    _form(book, one),
+                )
                 for one in decisions
             )
         except DoesNotOpenError:
@@ -110,11 +115,11 @@ class Gate:
         duties = tuple(dict.fromkeys(duty for one in decisions for duty in one.duties))
         return Answer(ask.decision_id, receipt, fields, duties, min(untils, default=None))
 
-    def _value(self, ask: Ask, decision: FieldDecision, found: Found) -> str | None:
+    def _value(self, book: RuleBook, ask: Ask, decision: FieldDecision, found: Found) -> str | None:
         if not ask.reveal or decision.effect not in (Effect.SHOW, Effect.MASK):
             return None
         text = self._opening.value(found, ask.subject, decision.field)
-        return text if decision.effect is Effect.SHOW else self.mask(decision.field, text)
+        return text if decision.effect is Effect.SHOW else mask(_form(book, decision), text)
 
     def bearer_of(self, mobile: str) -> SubjectId:
         """Return the member with this number, or a fresh id that nobody has.
@@ -126,11 +131,6 @@ class Gate:
         # An index entry that no number has takes the place of what is no number at all.
         token = self._index.mobile(mobile) or os.urandom(PSEUDONYM_BYTES)
         return self._vault.bearer(self._database.look, "mobile", token) or nobody
-
-    def mask(self, field: FieldName, text: str) -> str:
-        """Return a field's masked form."""
-        form = self._rules.book.fields[field].mask
-        return mask(None if form == "opaque" else form, text)
 
     def _broken(self, ask: Ask, now: int) -> Reply:
         try:
@@ -144,21 +144,28 @@ class Gate:
 
     def write(self, request: WriteAsk, now: int) -> Reply:
         """Store all values or none; what is stored was decided, sealed and recorded in one transaction."""
+        try:
+            return self._keeper.attempt(lambda: self._write(request, now))
+        except RulesUnavailableError:
+            return Unrecorded(no_rules=True)
+
+    def _write(self, request: WriteAsk, now: int) -> Reply:
         ask = request.ask
-        book = self._rules.book
         try:
             with self._database.transaction() as tx:
                 found = self._vault.find(tx, {ask.subject}, ask.fields, Hold.CHANGE)
+                force = self._keeper.in_force(tx)
+                book = force.rules.book
                 known = facts.collect(tx, book, _wanted([ask]), known_of(found, self._opening), now)[0]
-                decisions = decide_fields(
-                    book, self._rules.plan, Action.WRITE, ask.fields, ask.purpose, known
-                )
+                decisions = _decide(book, force.rules.plan, ask, known)
                 granted = known.known and all(one.effect is Effect.SHOW for one in decisions)
-                cells = self._store(tx, request, found, now) if granted else {}
+                cells = self._store(tx, book, request, found, now) if granted else {}
                 names = names_of(tx, _people([ask]))
                 entry = testimony.of_fields(ask, known, decisions, names, book.fingerprint, cells)
-                receipt = ledger.append(tx, [entry])[0]
+                receipt = ledger.append(tx, [entry, *_rehearse(force, [ask], [known], [decisions])])[0]
                 tx.commit()  # values and entry together: both or neither
+        except RulesUnavailableError:
+            raise
         except CANNOT_RECORD:
             return Unrecorded()
         if not known.known:
@@ -166,15 +173,45 @@ class Gate:
         fields = tuple(FieldAnswer(one.field, one.effect, one.reasons, one.rules) for one in decisions)
         return Answer(ask.decision_id, receipt.index, fields, (), None)
 
-    def _store(self, tx: Transaction, request: WriteAsk, found: Found, now: int) -> Mapping[FieldName, bytes]:
+    def _store(
+        self, tx: Transaction, book: RuleBook, request: WriteAsk, found: Found, now: int
+    ) -> Mapping[FieldName, bytes]:
         subject = request.ask.subject
-        cells = self._opening.seal(tx, found, subject, request.values, now)
+        cells = self._opening.seal(tx, book, found, subject, request.values, now)
         mobile = request.values.get(FieldName("mobile"))
         if mobile is not None:
             self._vault.put_token(tx, "mobile", self._index.mobile(mobile), subject)
         self._vault.put(tx, subject, cells, now)
         subjects.change(tx, [subject])
         return {field: one.sealed.cell for field, one in cells.items()}
+
+
+def _form(book: RuleBook, decision: FieldDecision) -> EntityType | None:
+    entry = book.fields.get(decision.field)
+    return None if entry is None or entry.mask == OPAQUE else entry.mask
+
+
+def _decide(book: RuleBook, plan: Plan, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
+    if ask.action is Action.READ and not ask.reveal:
+        fact = fact._replace(present=None)  # whoever holds the data knows which fields are filled
+    return decide_fields(book, plan, ask.action, ask.fields, ask.purpose, fact)
+
+
+def _rehearse(
+    force: InForce,
+    asks: Sequence[Ask],
+    known: Sequence[Facts],
+    decisions: Sequence[Sequence[FieldDecision]],
+) -> list[Entry]:
+    """Return an entry for each decision that rehearsed rules would have made differently."""
+    entries = []
+    for book, plan in force.rehearsals:
+        for ask, fact, decided in zip(asks, known, decisions, strict=True):
+            other = _decide(book, plan, ask, fact)
+            changed = [one for one, was in zip(other, decided, strict=True) if one.effect is not was.effect]
+            if changed:
+                entries.append(testimony.of_rehearsal(ask, fact, changed, book.fingerprint))
+    return entries
 
 
 def known_of(found: Found, opening: Opening) -> facts.Known:

@@ -22,6 +22,7 @@ from consent import registry
 from governance import subjects
 from governance.opening import Opening
 from governance.records import Actor, RelationRow, Subject
+from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
 from policies.identifiers import Prefix
 from policies.terms import ActorId, HouseholdId, MemberId, Relation, Role, SubjectId, SubjectKind
@@ -72,9 +73,9 @@ SYSTEM: Final = By(None)
 class Lifecycle:
     """Changes of the household graph. Stateless."""
 
-    def __init__(self, opening: Opening, policy: str) -> None:
+    def __init__(self, opening: Opening, keeper: RuleKeeper) -> None:
         self._opening = opening
-        self._policy = policy
+        self._keeper = keeper
 
     def add_actor(
         self, tx: Transaction, actor_id: ActorId, label: str, roles: Sequence[Role], now: int
@@ -113,7 +114,7 @@ class Lifecycle:
             residents.setdefault(actor, []).append(role)
         self._insert_subject(tx, SubjectId(member), SubjectKind.MEMBER, household)
         self._insert_actor(tx, ActorId(member), "", ())
-        self._opening.enter_birth(tx, SubjectId(member), birth, now)
+        self._opening.enter_birth(tx, self._keeper.latest.book, SubjectId(member), birth, now)
         for role in roles:
             self._relate(tx, member, member, Relation.SELF, role, now)
             self._relate(tx, household, member, Relation.CORESIDENT, role, now)
@@ -246,7 +247,7 @@ class Lifecycle:
             actor=LogActor(actor),
             subjects=tuple(names[one] for one in about),
             resource=resource,
-            policy=self._policy,
+            policy=self._keeper.fingerprint(tx),
             request=by.request_id,
         )
         ledger.append(tx, [entry])

@@ -26,19 +26,20 @@ DoesNotOpenError = SealError
 
 
 class Opening:
-    """Sealing and opening by place, for one rule book."""
+    """Sealing and opening by place."""
 
-    def __init__(self, sealer: Sealer, vault: Vault, book: RuleBook) -> None:
+    def __init__(self, sealer: Sealer, vault: Vault) -> None:
         self._sealer = sealer
         self._vault = vault
-        self._book = book
         # Birth dates by ciphertext: a rewritten cell is another key, an erased one is never looked up.
         self._births: OrderedDict[bytes, date] = OrderedDict()
 
     def value(self, found: Found, subject: SubjectId, field: FieldName) -> str:
         """Open one value. Only after the decision that allows it has been committed."""
         cell = found.cells[subject, field]
-        return self._sealer.open(cell.key, self._place(found, subject, field), cell.sealed)
+        # The class it was sealed under, whatever class later rules give the field: the key is bound to it.
+        place = _place(found, subject, field, cell.key.key_class)
+        return self._sealer.open(cell.key, place, cell.sealed)
 
     def birth(self, found: Found, subject: SubjectId) -> date | None:
         """Open the birth date as a fact for a decision; None if there is none on record."""
@@ -58,7 +59,13 @@ class Opening:
         return self.birth(self._vault.peek(tx, member), member)
 
     def seal(
-        self, tx: Transaction, found: Found, subject: SubjectId, values: Mapping[FieldName, str], now: int
+        self,
+        tx: Transaction,
+        book: RuleBook,
+        found: Found,
+        subject: SubjectId,
+        values: Mapping[FieldName, str],
+        now: int,
     ) -> dict[FieldName, SealedCell]:
         """Seal values at their places; a birth date is sealed a second time, as a fact for decisions."""
         keys = self._vault.keys_of(tx, subject)
@@ -67,18 +74,18 @@ class Opening:
             texts[AGE_FACTS] = values[FieldName("birth_date")]
         cells = {}
         for field, text in texts.items():
-            place = self._place(found, subject, field)
+            place = _place(found, subject, field, _class_of(book, field))
             key = keys.get(place.key_class)
             if key is None:
                 key = keys[place.key_class] = self._fresh_key(tx, subject, place.key_class, now)
             cells[field] = SealedCell(self._sealer.seal(key, place, text), key)
         return cells
 
-    def enter_birth(self, tx: Transaction, member: SubjectId, birth: date, now: int) -> None:
+    def enter_birth(self, tx: Transaction, book: RuleBook, member: SubjectId, birth: date, now: int) -> None:
         """Seal and store a new member's birth date: until it is known, the member counts as a child."""
         found = self._vault.peek(tx, member)
         values = {FieldName("birth_date"): birth.isoformat()}
-        self._vault.put(tx, member, self.seal(tx, found, member, values, now), now)
+        self._vault.put(tx, member, self.seal(tx, book, found, member, values, now), now)
 
     def seal_alone(self, tx: Transaction, owner_id: str, entity: str, text: str, now: int) -> Sealed:
         """Seal a text that belongs to no member, with a key of its own (a review's message text)."""
@@ -97,9 +104,12 @@ class Opening:
         self._vault.add_key(tx, key, now)
         return key
 
-    def _place(self, found: Found, subject: SubjectId, field: FieldName) -> Place:
-        key_class: KeyClass | None = KeyClass.AGE
-        if field != AGE_FACTS:
-            key_class = self._book.fields[field].key_class
-        assert key_class is not None, "channels hold no values and are never opened"
-        return Place(subject, found.subjects[subject].kind, subject, field, key_class)
+
+def _place(found: Found, subject: SubjectId, field: FieldName, key_class: KeyClass) -> Place:
+    return Place(subject, found.subjects[subject].kind, subject, field, key_class)
+
+
+def _class_of(book: RuleBook, field: FieldName) -> KeyClass:
+    key_class = KeyClass.AGE if field == AGE_FACTS else book.fields[field].key_class
+    assert key_class is not None, "channels hold no values and are never sealed"
+    return key_class

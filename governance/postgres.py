@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 from typing import Any, Final
 
 import psycopg
@@ -26,6 +27,13 @@ _DURABLE: Final = {
     "full_page_writes": ("on",),
     "synchronous_commit": ("on", "remote_apply", "remote_write"),
 }
+_OLDER: Final = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start < :since"
+    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
+_NOW: Final = text("SELECT clock_timestamp()")
+_DRAIN_S: Final = 12.0
+"""A little longer than the longest statement; a decision that still runs then has hung."""
 _OPTIONS: Final = (
     "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
 )
@@ -136,6 +144,17 @@ class PostgresDatabase:
         """Run one select by itself."""
         with self._begun() as transaction:
             return transaction.rows(statement, parameters)
+
+    def drained(self) -> bool:
+        """Wait until every transaction that began before now has ended; False if one outlasts the wait."""
+        with self._begun() as transaction:
+            since = transaction.rows(_NOW)[0][0]
+        deadline = monotonic() + _DRAIN_S
+        while monotonic() < deadline:
+            if not self.look(_OLDER, {"since": since})[0][0]:
+                return True
+            sleep(0.01)
+        return False
 
     def weaknesses(self) -> list[str]:
         """Return the server settings under which an answered commit could still be lost."""

@@ -150,6 +150,12 @@ class Problem(Enum):
         "没有配置验证码发送网关，因此没有记录同意。",
         "No gateway for one-time codes is configured, so no consent was recorded.",
     )
+    RULES_UNAVAILABLE = (
+        "rules_unavailable",
+        503,
+        "现行规则暂时无法载入，因此没有作出决定，也没有提供任何数据。请稍后重试。",
+        "The rules in force cannot be loaded now, so nothing was decided or released. Try again later.",
+    )
     CANNOT_RECORD = (
         "cannot_record",
         503,

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 from sqlmodel import Field, SQLModel
 
-REVISION: Final = "0001"
+REVISION: Final = "0003"
 """The migration that this version's tables stand at."""
 
 
@@ -190,3 +190,32 @@ class Replay(Record, table=True):
     fingerprint: bytes = Field(sa_column=bytes_column())
     result_id: str = Field(sa_column=text_column())
     created_at: int = Field(sa_column=time_column())
+
+
+class RuleVersion(Record, table=True):
+    """One immutable version of all rules: the whole folder as an archive, by its fingerprint.
+
+    ``state`` is draft, published (at least once) or refused; ``decided_by`` is the second person.
+    """
+
+    __tablename__ = "rule_version"
+    fingerprint: str = Field(sa_column=text_column(key=True))
+    number: int = Field(sa_column=Column(BigInteger, nullable=False, unique=True))
+    body: bytes = Field(sa_column=bytes_column())
+    note: str = Field(sa_column=text_column())
+    drafted_by: str = Field(sa_column=text_column())
+    drafted_at: int = Field(sa_column=time_column())
+    state: str = Field(sa_column=text_column())
+    decided_by: str | None = Field(sa_column=text_column(null=True))
+    decided_at: int | None = Field(sa_column=time_column(null=True))
+
+
+class RulePointer(Record, table=True):
+    """Which version is in force (``published``) and which is only rehearsed (``shadow``)."""
+
+    __tablename__ = "rule_pointer"
+    name: str = Field(sa_column=text_column(key=True))
+    number: int = Field(sa_column=time_column())
+    fingerprint: str = Field(sa_column=text_column())
+    seal: bytes = Field(sa_column=bytes_column())
+    moved_at: int = Field(sa_column=time_column())

@@ -17,7 +17,7 @@ _PREFIX: Final = "GOVERNANCE_"
 NAMES: Final = {
     "HOME": "the folder of key ring, database and lock store; made 0700 (default ./.governance)",
     "DATABASE_URL": "postgresql+psycopg://… or sqlite:///FILE (default: SQLite in the home)",
-    "RULES": "the folder of rule files (default: the rules that come with the package)",
+    "RULES": "a folder of rule files; without it the version in force, at first the packaged rules",
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
 }
@@ -41,6 +41,7 @@ class Settings:
     home: Path
     database_url: str
     rules: Path
+    rules_given: bool
     profile: Profile
     tenant: str
 
@@ -91,4 +92,4 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
     if faults:
         raise SettingsError("\n".join(faults))
-    return Settings(home, url, rules, Profile(profile), given.get("TENANT") or "household")
+    return Settings(home, url, rules, "RULES" in given, Profile(profile), given.get("TENANT") or "household")

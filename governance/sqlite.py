@@ -149,6 +149,10 @@ class SqliteDatabase:
         finally:
             self._idle.append(connection)
 
+    def drained(self) -> bool:
+        """Return True: whoever decides holds the file's one write lock, so nobody else is deciding now."""
+        return True
+
     def weaknesses(self) -> list[str]:
         """Return nothing: every connection is opened with durable settings."""
         return []

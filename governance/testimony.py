@@ -102,6 +102,22 @@ def _outcome(decision: FieldDecision, written: Mapping[FieldName, bytes]) -> Fie
     )
 
 
+def of_rehearsal(ask: Ask, facts: Facts, decisions: Sequence[FieldDecision], policy: str) -> Entry:
+    """Return the entry of what rehearsed rules would have decided; it names nobody but the decision."""
+    return Entry(
+        t=facts.now,
+        kind=Kind.ADMIN,
+        act="rules.rehearsed",
+        dec=Verdict.PERMIT,
+        actor=Actor(Party(ActorType.SYSTEM, "rules")),
+        fields=tuple(_outcome(one, {}) for one in decisions),
+        purpose=ask.purpose,
+        policy=policy,
+        request=ask.request_id,
+        corr=ask.decision_id,
+    )
+
+
 def of_failure(ask: Ask, names: Pseudonyms, now: int) -> Entry:
     """Return the entry that says: what was allowed did not open. It follows the decision's own entry."""
     return Entry(

@@ -25,14 +25,17 @@ from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
 from governance.dispatch import Dispatch
-from governance.gate import Gate, Rules
+from governance.gate import Gate
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
 from governance.records import REVISION
+from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
+from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
+from policies.archive import book_of, pack
 from policies.book import load_book
 from policies.distributions import refuse_twin_distributions
 from policies.plan import compile_plan
@@ -57,8 +60,10 @@ class Service:
     settings: Settings
     database: Database
     ring: KeyRing
-    rules: Rules
+    keeper: RuleKeeper
+    desk: RuleDesk
     finder: Finder
+    opening: Opening
     gate: Gate
     dispatch: Dispatch
     consenting: Consenting
@@ -67,6 +72,11 @@ class Service:
     sender: CodeSender | None
     checkpoints: Checkpoints
     clock: Callable[[], int]
+
+    @property
+    def rules(self) -> Rules:
+        """The rules used last, for titles, pages and texts; decisions look at the pointer themselves."""
+        return self.keeper.latest
 
     def close(self) -> None:
         """Give the database back."""
@@ -107,16 +117,28 @@ def load_ring(settings: Settings) -> KeyRing:
         raise StartError(str(error)) from None
 
 
-def load_rules(folder: Path) -> tuple[Rules, Finder]:
-    """Load, check and compile the rules of a folder."""
+def load_archive(archive: bytes, finder: Finder) -> Rules:
+    """Load, check and compile one version of the rules."""
+    book = book_of(archive)
+    rehearsed = book.rehearsed
+    return Rules(
+        book,
+        compile_plan(book),
+        Screener(book.lexicon, finder),
+        None if rehearsed is None else (rehearsed, compile_plan(rehearsed)),
+    )
+
+
+def load_rules(folder: Path) -> Rules:
+    """Load, check and compile the rules of a folder, for commands that need no database."""
     refuse_twin_distributions()
-    book = load_book(folder)
-    finder = Finder()
-    return Rules(book, compile_plan(book), Screener(book.lexicon, finder)), finder
+    load_book(folder)  # a fault is told with the folder's own lines
+    return load_archive(pack(folder), Finder())
 
 
 def initialise(settings: Settings) -> None:
     """Make the home, the key ring, the schema, the log and its lock store, each where it is missing."""
+    rules = load_rules(settings.rules)  # before anything is made: a fault leaves nothing half done
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(settings.home, 0o700)  # noqa: PTH101 - the mode of an existing home counts as well
     ring = (
@@ -131,6 +153,11 @@ def initialise(settings: Settings) -> None:
     try:
         checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
         checkpoints.create_log(f"{ring.tenant}.governance/audit/main")
+        keeper = _keeper(database, ring, Finder())
+        if not _has_rules(keeper, database):
+            RuleDesk(database, keeper).establish(
+                pack(settings.rules), rules.book.fingerprint, "init", wall_clock()
+            )
     finally:
         database.close()
 
@@ -146,29 +173,35 @@ def assemble(
     """Wire a service, or refuse to start. Only commands that inspect a damaged log leave out ``examine``."""
     refuse_scattered_rooms()
     ring = load_ring(settings)
-    rules, finder = load_rules(settings.rules)
+    refuse_twin_distributions()
     database = database or open_database(settings.database_url)
     checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
     if examine:
         _refuse_another_schema(database)
         _refuse_unless_sound(checkpoints)
+    finder = Finder()
+    keeper = _keeper(database, ring, finder)
+    desk = RuleDesk(database, keeper)
+    _refuse_other_rules(settings, keeper, desk, database, clock)
     if settings.profile is Profile.PROD and (weak := database.weaknesses()):
         raise StartError(f"prod needs a database that keeps what it acknowledged: {'; '.join(weak)}")
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
-    opening = Opening(Sealer(ring), vault, rules.book)
+    opening = Opening(Sealer(ring), vault)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     return Service(
         settings=settings,
         database=database,
         ring=ring,
-        rules=rules,
+        keeper=keeper,
+        desk=desk,
         finder=finder,
-        gate=Gate(database, rules, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
-        dispatch=Dispatch(database, rules, vault, opening, permits),
-        consenting=Consenting(database, rules.book, ring.pepper, sender, opening.birth_of),
-        lifecycle=Lifecycle(opening, rules.book.fingerprint),
+        opening=opening,
+        gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
+        dispatch=Dispatch(database, keeper, vault, opening, permits),
+        consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
+        lifecycle=Lifecycle(opening, keeper),
         permits=permits,
         sender=sender,
         checkpoints=checkpoints,
@@ -201,3 +234,40 @@ def _refuse_unless_sound(checkpoints: Checkpoints) -> None:
             f"the log does not extend its last signed checkpoint ({standing.value}); nothing is decided on a "
             "log that was rolled back or rewritten. Run: governance audit verify"
         )
+
+
+def _keeper(database: Database, ring: KeyRing, finder: Finder) -> RuleKeeper:
+    return RuleKeeper(database, ring.cursor_key, lambda archive: load_archive(archive, finder))
+
+
+def _has_rules(keeper: RuleKeeper, database: Database) -> bool:
+    with database.reading() as tx:
+        return bool(keeper.fingerprint(tx))
+
+
+def _refuse_other_rules(
+    settings: Settings, keeper: RuleKeeper, desk: RuleDesk, database: Database, clock: Callable[[], int]
+) -> None:
+    """Refuse to start without usable rules in force, or (prod) with a folder that nobody published.
+
+    In dev the folder that GOVERNANCE_RULES names is put in force by the operator's hand, and the log says so.
+    """
+    if not _has_rules(keeper, database):
+        raise StartError("no rules are in force here; run: governance init")
+    if settings.rules_given:
+        book = load_book(settings.rules)
+        with database.reading() as tx:
+            same = keeper.fingerprint(tx) == book.fingerprint
+        if not same and settings.profile is Profile.PROD:
+            raise StartError(
+                "GOVERNANCE_RULES names other rules than those in force; draft them and let a second person "
+                "publish them (governance policy draft, then publish), or leave GOVERNANCE_RULES out"
+            )
+        if not same:
+            desk.establish(pack(settings.rules), book.fingerprint, "GOVERNANCE_RULES", clock())
+    try:
+        assert keeper.latest.book.grants
+    except RulesUnavailableError as error:
+        raise StartError(
+            f"the rules in force cannot be used by this version ({error}); see: governance policy test"
+        ) from None

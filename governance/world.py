@@ -146,7 +146,8 @@ WANG_MIN: Final = Office("wang_min", Prefix.STAFF, "客服 王敏")
 DOCTOR_CHEN: Final = Office("doctor_chen", Prefix.STAFF, "陈医生")
 OFFICER: Final = Office("officer", Prefix.STAFF, "合规官 赵宁", _roles("compliance_officer"))
 AUDITOR: Final = Office("auditor", Prefix.STAFF, "审计员 钱岚", _roles("auditor"))
-STAFF: Final = (WANG_MIN, DOCTOR_CHEN, OFFICER, AUDITOR)
+PRIVACY_ADMIN: Final = Office("privacy_admin", Prefix.STAFF, "个人信息保护专员 孙越", _roles("privacy_admin"))
+STAFF: Final = (WANG_MIN, DOCTOR_CHEN, OFFICER, AUDITOR, PRIVACY_ADMIN)
 
 CRM: Final = Office(
     "crm",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -28,8 +28,9 @@ from policies.entries import (
 )
 from policies.grants import Vocabulary, read_grants
 from policies.lexicon import LexiconError, LexiconRule, load_lexicon
+from policies.resources import NO_RESOURCES, Resources, read_resources
 from policies.rulefile import Fault, read_text
-from policies.terms import Category, FieldName, Purpose, Role, RuleId
+from policies.terms import Category, Condition, FieldName, Purpose, Role, RuleId
 
 FILES: Final = (
     "model.conf",
@@ -39,7 +40,16 @@ FILES: Final = (
     "purposes.toml",
     "limits.toml",
 )
-"""The files of a rule folder beside its ``lexicon`` folder. Anything else in it is a fault."""
+"""The files of a rule folder beside its ``lexicon`` folder."""
+
+FURTHER: Final = ("resources.toml", "shadow.csv")
+"""Files that a rule folder may have: further types of resources, and rows that are only rehearsed."""
+
+BORROWED: Final = ("model.conf", "fields.toml", "purposes.toml", "limits.toml")
+"""What a folder with a ``resources.toml`` may leave to the packaged rules, and its lexicon with them.
+
+Such a book allows only what its own grants say, so households stay closed unless it speaks of them.
+"""
 
 MODEL: Final = "5a033f0ebd328728d523fd1640bed581a283853a97f457cc82e95bbd7ab6cad2"
 """SHA-256 of the one Casbin model that ``policies.plan`` compiles and the tests prove equal to Casbin."""
@@ -67,6 +77,24 @@ class RuleBook:
     lexicon: tuple[LexiconRule, ...]
     model: str
     fingerprint: str
+    resources: Resources = NO_RESOURCES
+    shadows: Mapping[RuleId, Grant] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Every condition that a row of this book may name."""
+        return (*Condition, *self.resources.conditions)
+
+    @property
+    def rehearsed(self) -> RuleBook | None:
+        """The book as it would be if its shadow rows counted; None if it has none.
+
+        A shadow row with the id of a grant stands in its place, any other is one more.
+        """
+        if not self.shadows:
+            return None
+        grants = MappingProxyType({**self.grants, **self.shadows})
+        return replace(self, grants=grants, shadows=MappingProxyType({}))
 
     def basis(self, purpose: Purpose, category: Category) -> BasisEntry | None:
         """Return the legal basis other than consent for using a category, or None."""
@@ -88,13 +116,21 @@ def load_book(folder: Path) -> RuleBook:
         BookError: something is wrong; the error lists every fault with its file and line.
     """
     faults: list[Fault] = list(_strangers(folder))
-    before = fingerprint(folder)
-    model = _model(folder / "model.conf", faults)
-    declared = read_declarations(folder, faults)
-    vocabulary = Vocabulary(declared.roles, declared.fields, declared.purposes)
-    grants = read_grants(folder / "grants.csv", vocabulary, faults)
-    lexicon = _lexicon(folder / "lexicon", faults)
-    if fingerprint(folder) != before:
+    files = rule_files(folder)
+    before = _fingerprint(files)
+    model = _model(_at(folder, files, "model.conf"), faults)
+    paths = {name: _at(folder, files, name) for name in FILES}
+    declared = read_declarations(paths, faults)
+    resources = NO_RESOURCES
+    if "resources.toml" in files:
+        resources = read_resources(files["resources.toml"], declared.roles, faults)
+    vocabulary = Vocabulary(declared.roles, declared.fields, declared.purposes, resources)
+    grants = read_grants(paths["grants.csv"], vocabulary, faults)
+    shadows: tuple[Grant, ...] = ()
+    if "shadow.csv" in files:
+        shadows = read_grants(files["shadow.csv"], vocabulary, faults, opens=False)
+    lexicon = _lexicon(_lexicon_folder(folder), faults)
+    if _fingerprint(rule_files(folder)) != before:
         faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
     if faults:
         raise BookError(faults)
@@ -109,6 +145,8 @@ def load_book(folder: Path) -> RuleBook:
         lexicon=lexicon,
         model=model,
         fingerprint=before,
+        resources=resources,
+        shadows=MappingProxyType({grant.id: grant for grant in shadows}),
     )
 
 
@@ -116,10 +154,36 @@ def fingerprint(folder: Path) -> str:
     """Return the SHA-256 (hex) over the names and bytes of all files in canonical order.
 
     Every name and every content is preceded by its length, so that no two folders share an encoding.
+    What a folder borrows from the packaged rules counts like its own.
     """
+    return _fingerprint(rule_files(folder))
+
+
+def rule_files(folder: Path) -> dict[str, Path]:
+    """Return every file that makes up a folder's rules, by name, in canonical order."""
+    found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    if "resources.toml" in found:
+        rules = packaged_rules()
+        for name in BORROWED:
+            found.setdefault(name, rules / name)
+        if _lexicon_folder(folder) != folder / "lexicon":
+            found |= {f"lexicon/{path.name}": path for path in (rules / "lexicon").glob("*.toml")}
+    return {name: found[name] for name in sorted(found, key=str.encode)}
+
+
+def _at(folder: Path, files: Mapping[str, Path], name: str) -> Path:
+    return files.get(name, folder / name)
+
+
+def _lexicon_folder(folder: Path) -> Path:
+    borrows = (folder / "resources.toml").is_file() and not (folder / "lexicon").exists()
+    return (packaged_rules() if borrows else folder) / "lexicon"
+
+
+def _fingerprint(files: Mapping[str, Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix().encode()):
-        for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
+    for name, path in files.items():
+        for part in (name.encode(), path.read_bytes()):
             digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
 
@@ -132,8 +196,9 @@ def _strangers(folder: Path) -> Iterable[Fault]:
     """Report files that nobody would read: a rule in a misnamed file must not vanish in silence."""
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
-        if name not in FILES and not path.match("lexicon/*.toml"):
-            yield Fault(name, 1, f"unknown file; a rule folder has {', '.join(FILES)} and lexicon/")
+        if name not in (*FILES, *FURTHER) and not path.match("lexicon/*.toml"):
+            known = ", ".join((*FILES, *FURTHER))
+            yield Fault(name, 1, f"unknown file; a rule folder has {known} and lexicon/")
 
 
 def _model(path: Path, faults: list[Fault]) -> str:

@@ -82,12 +82,12 @@ class Declarations:
     limits: Limits
 
 
-def read_declarations(folder: Path, faults: list[Fault]) -> Declarations:
-    """Read the four TOML files of a rule folder."""
-    things = read_entries(folder / "fields.toml", _FIELD_SCHEMAS, faults)
-    aims = read_entries(folder / "purposes.toml", _PURPOSE_SCHEMAS, faults)
-    roles = read_entries(folder / "roles.toml", _ROLE_SCHEMAS, faults)["role"]
-    limits = read_entries(folder / "limits.toml", _LIMIT_SCHEMAS, faults)["limit"]
+def read_declarations(paths: Mapping[str, Path], faults: list[Fault]) -> Declarations:
+    """Read the four TOML files, each at the path that belongs to its name."""
+    things = read_entries(paths["fields.toml"], _FIELD_SCHEMAS, faults)
+    aims = read_entries(paths["purposes.toml"], _PURPOSE_SCHEMAS, faults)
+    roles = read_entries(paths["roles.toml"], _ROLE_SCHEMAS, faults)["role"]
+    limits = read_entries(paths["limits.toml"], _LIMIT_SCHEMAS, faults)["limit"]
     categories = _categories(things["category"])
     purposes = {Purpose(entry.word("id")): _purpose(entry) for entry in aims["purpose"]}
     refuse_twins(aims["purpose"], "id")

@@ -13,7 +13,6 @@ from policies.terms import (
     Action,
     Category,
     Channel,
-    Condition,
     EntityType,
     FieldName,
     KeyClass,
@@ -30,6 +29,9 @@ from policies.terms import (
 
 ANY: Final = "*"
 """In a grant: any role, scope, object, action, relation or purpose."""
+
+_SENT: Final = frozenset({Action.SEND})
+_HELD: Final = frozenset({Action.READ, Action.WRITE})
 
 OPAQUE: Final = "opaque"
 """A mask that shows nothing of the value's shape."""
@@ -74,9 +76,9 @@ class FieldEntry:
     channel: Channel | None
     objects: tuple[str, ...]
 
-    def admits(self, action: Action) -> bool:
+    def admits(self, action: str) -> bool:
         """Say whether the action makes sense: channels are sent through, fields read and written."""
-        return (action is Action.SEND) is (self.channel is not None)
+        return action in (_SENT if self.channel is not None else _HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +131,21 @@ class RoleEntry:
 class Grant:
     """One row of grants.csv: who may (or must not) do what, how far, when, and where that comes from.
 
-    ``action`` is None for any action (deny rows only). ``level`` is the level an allow row reaches up
-    to, or the first level a deny row forbids; writing and sending know only all or nothing.
+    ``action`` is None for any action (deny rows only), and a verb of its own for a further type of
+    resource (``policies.resources``). ``level`` is the level an allow row reaches up to, or the first level
+    a deny row forbids; everything but reading a field knows only all or nothing. ``conditions`` are of the
+    closed set ``policies.terms.Condition``, or declared by the book for further resources.
     """
 
     id: RuleId
     role: str
     scope: str
     object: str
-    action: Action | None
+    action: str | None
     level: Level
     relation: str
     purpose: str
-    conditions: frozenset[Condition]
+    conditions: frozenset[str]
     allows: bool
     duties: tuple[str, ...]
     sources: tuple[str, ...]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from policies.entries import ANY, FieldEntry, Grant, PurposeEntry, RoleEntry
+from policies.resources import NO_RESOURCES, Resources, TypeEntry
 from policies.rulefile import Fault, read_text
 from policies.terms import Action, Condition, FieldName, Level, Purpose, Relation, Role, RuleId, Scope, Tier
 
@@ -70,10 +71,16 @@ class Vocabulary:
     roles: Mapping[Role, RoleEntry]
     fields: Mapping[FieldName, FieldEntry]
     purposes: Mapping[Purpose, PurposeEntry]
+    resources: Resources = NO_RESOURCES
 
 
-def read_grants(path: Path, vocabulary: Vocabulary, faults: list[Fault]) -> tuple[Grant, ...]:
-    """Read all rows in the order of the file, reporting every fault."""
+def read_grants(
+    path: Path, vocabulary: Vocabulary, faults: list[Fault], *, opens: bool = True
+) -> tuple[Grant, ...]:
+    """Read all rows in the order of the file, reporting every fault.
+
+    ``opens``: a file without an allow row is an empty set, with which nobody could do anything.
+    """
     content = read_text(path, faults)
     if content is None:
         return ()
@@ -88,7 +95,7 @@ def read_grants(path: Path, vocabulary: Vocabulary, faults: list[Fault]) -> tupl
         if first.setdefault(grant.id, number) != number:
             row.fault(f"duplicate id {grant.id!r}, first in line {first[grant.id]}")
         grants.append(grant)
-    if not any(grant.allows for grant in grants):
+    if opens and not any(grant.allows for grant in grants):
         faults.append(Fault(path.name, 1, "no allow row: an empty set of grants"))
     return tuple(grants)
 
@@ -119,7 +126,8 @@ class _Row:
         if cells["p"] != "p":
             self.fault(f"unknown row kind {cells['p']!r}; every row starts with p")
         allows = self._effect(cells["eft"])
-        action, level = self._act(cells["act"], allows)
+        type_ = self._type(cells["obj"])
+        action, level = self._act(cells["act"], allows) if type_ is None else self._verb(cells["act"], allows)
         grant = Grant(
             id=RuleId(self._id(cells["id"])),
             role=cells["sub"],
@@ -129,7 +137,7 @@ class _Row:
             level=level,
             relation=cells["rel"],
             purpose=cells["pur"],
-            conditions=self._conditions(cells["cond"], allows),
+            conditions=self._conditions(cells["cond"], allows, type_),
             allows=allows,
             duties=self._duties(cells["obl"]),
             sources=self._sources(cells["src"]),
@@ -137,16 +145,29 @@ class _Row:
         )
         self._one_of("rel", grant.relation, Relation)
         self._check_holder(grant)
-        self._check_object(grant)
-        self._check_purpose(grant)
+        if type_ is None:
+            self._check_object(grant)
+            self._check_purpose(grant)
+        else:
+            self._check_resource(grant, type_)
         return grant
+
+    def _type(self, cell: str) -> TypeEntry | None:
+        """Return the further type of resource that a row is about, or None for a row about households."""
+        prefix, _, name = cell.partition(":")
+        return self.vocabulary.resources.types.get(name) if prefix == "type" else None
+
+    def _verb(self, cell: str, allows: bool) -> tuple[str | None, Level]:
+        if cell == ANY and allows:
+            self.fault("an allow row names its act; * only forbids")
+        return (None if cell == ANY else cell), Level.FULL if allows else Level.EXISTS
 
     def _effect(self, cell: str) -> bool:
         if cell not in ("allow", "deny"):
             self.fault(f"eft must be allow or deny, not {cell!r}")
         return cell == "allow"
 
-    def _act(self, cell: str, allows: bool) -> tuple[Action | None, Level]:
+    def _act(self, cell: str, allows: bool) -> tuple[str | None, Level]:
         if cell == ANY:
             if allows:
                 self.fault("an allow row names its act; * only forbids")
@@ -162,18 +183,19 @@ class _Row:
             self.fault(f"id {cell!r} is not of the form S-AG-02")
         return cell
 
-    def _conditions(self, cell: str, allows: bool) -> frozenset[Condition]:
+    def _conditions(self, cell: str, allows: bool, type_: TypeEntry | None) -> frozenset[str]:
         if cell == NOTHING:
             return frozenset()
         names = cell.split("&")
         if len(set(names)) != len(names):
             self.fault(f"cond names a condition twice: {cell!r}")
-        found: set[Condition] = set()
+        known: Mapping[str, str] = {condition.value: condition for condition in Condition}
+        if type_ is not None:
+            known = {name: name for name in self.vocabulary.resources.conditions}
         for name in names:
-            if name in Condition.__members__.values():
-                found.add(Condition(name))
-            else:
-                self.fault(f"unknown condition {name!r}; known: {', '.join(Condition)}")
+            if name not in known:
+                self.fault(f"unknown condition {name!r}; known: {', '.join(known)}")
+        found = {known[name] for name in names if name in known}
         for condition in sorted(found & (_NEVER_ON_ALLOW if allows else _NEVER_ON_DENY)):
             self.fault(f"{condition} has no place on {'an allow' if allows else 'a deny'} row")
         return frozenset(found)
@@ -225,6 +247,15 @@ class _Row:
         grave = [field.name for field in reached if field.tier in (Tier.SENSITIVE, Tier.CLOSED)]
         if grave:
             self.fault(f"an allow row that reaches {', '.join(grave)} needs the condition consent")
+
+    def _check_resource(self, grant: Grant, type_: TypeEntry) -> None:
+        """Check a row about a further type of resource: no relation or purpose of a household fits it."""
+        if grant.action is not None and grant.action not in type_.verbs:
+            self.fault(f"act must be one of {', '.join(sorted(type_.verbs))}, not {grant.action!r}")
+        if grant.relation not in (ANY, Relation.NONE):
+            self.fault(f"rel must be * or {Relation.NONE} for obj {grant.object}")
+        if grant.purpose != ANY:
+            self.fault(f"pur must be * for obj {grant.object}")
 
     def _check_purpose(self, grant: Grant) -> None:
         covered = [entry for entry in self.vocabulary.purposes.values() if grant.covers_purpose(entry.id)]

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Never
+from typing import Any, Final, Never
 
 from policies.book import RuleBook
-from policies.entries import ANY, Grant
+from policies.entries import ANY, FieldEntry, Grant
+from policies.resources import TypeEntry
 from policies.terms import (
-    Action,
     Condition,
-    FieldName,
     Level,
     Purpose,
     Relation,
@@ -34,10 +33,9 @@ LADDERS: Final = 16_384
 PATTERNS: Final = 128
 """How many fact patterns are remembered for one question; further ones are worked out each time."""
 
-_BITS: Final = {condition: 1 << index for index, condition in enumerate(Condition)}
-_WIDTH: Final = len(Condition)
-_KNOWN: Final = (1 << _WIDTH) - 1
-_ACTIONS: Final = frozenset(Action)
+NO_PURPOSE: Final = Purpose("")
+"""The purpose of a question about a further type of resource: only rows for any purpose speak of it."""
+
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -53,7 +51,7 @@ class Verdict:
     level: Level
     rules: tuple[RuleId, ...]
     duties: tuple[str, ...]
-    unmet: tuple[tuple[RuleId, tuple[Condition, ...]], ...]
+    unmet: tuple[tuple[RuleId, tuple[str, ...]], ...]
     denied_by: tuple[RuleId, ...]
 
     def __bool__(self) -> Never:
@@ -76,25 +74,23 @@ class _Row:
         """An allow row needs every fact true; a deny row needs no fact known to be false."""
         return not self.needs & (~true if self.grant.allows else false)
 
-    def missing(self, true: int) -> tuple[Condition, ...]:
-        return tuple(condition for condition, bit in _BITS.items() if self.needs & ~true & bit)
-
 
 class _Ladder:
     """All rows that speak about one question; only the facts are still open."""
 
-    __slots__ = ("asks", "rows", "seen")
+    __slots__ = ("_width", "asks", "rows", "seen")
 
-    def __init__(self, rows: tuple[_Row, ...]) -> None:
+    def __init__(self, rows: tuple[_Row, ...], bits: Mapping[str, int]) -> None:
         needed = 0
         for row in rows:
             needed |= row.needs
         self.rows = rows
-        self.asks = tuple((condition, bit) for condition, bit in _BITS.items() if needed & bit)
+        self.asks = tuple((condition, bit) for condition, bit in bits.items() if needed & bit)
         self.seen: dict[int, Verdict] = {}
+        self._width = len(bits)
 
     def judge(self, pattern: int) -> Verdict:
-        true, false = pattern & _KNOWN, pattern >> _WIDTH
+        true, false = pattern & ((1 << self._width) - 1), pattern >> self._width
         applied = [row for row in self.rows if row.applies(true, false)]
         allows = [row.grant for row in applied if row.grant.allows]
         denies = [row.grant for row in applied if not row.grant.allows]
@@ -107,7 +103,7 @@ class _Ladder:
             rules=tuple(row.grant.id for row in applied),
             duties=tuple(dict.fromkeys(duty for grant in carrying for duty in grant.duties)),
             unmet=tuple(
-                (row.grant.id, row.missing(true))
+                (row.grant.id, tuple(condition for condition, bit in self.asks if row.needs & ~true & bit))
                 for row in self.rows
                 if row.grant.allows and row.needs & ~true
             ),
@@ -121,28 +117,36 @@ class _Ladder:
 class Plan:
     """A rule book ready to answer. Make one with ``compile_plan``; share it between threads freely."""
 
-    __slots__ = ("_book", "_index", "_ladders", "fingerprint")
+    __slots__ = ("_bits", "_book", "_index", "_ladders", "_things", "_width", "fingerprint")
 
     def __init__(self, book: RuleBook) -> None:
         self.fingerprint = book.fingerprint
         self._book = book
-        self._index: dict[tuple[str, str, str, Action | None], list[_Row]] = {}
+        self._things: dict[str, FieldEntry | TypeEntry] = {
+            **{str(name): entry for name, entry in book.fields.items()},
+            **{f"type:{name}": entry for name, entry in book.resources.types.items()},
+        }
+        self._bits: dict[str, int] = {name: 1 << place for place, name in enumerate(book.conditions)}
+        self._width = len(self._bits)
+        self._index: dict[tuple[str, str, str, str | None], list[_Row]] = {}
         self._ladders: dict[tuple[frozenset[tuple[Scope, Role]], str, str, str, str], _Ladder] = {}
         for place, grant in enumerate(book.grants.values()):
-            row = _Row(place, grant, sum(_BITS[condition] for condition in grant.conditions))
+            row = _Row(place, grant, sum(self._bits[condition] for condition in grant.conditions))
             self._index.setdefault((grant.scope, grant.role, grant.object, grant.action), []).append(row)
 
     def verdict(  # one question has six parts, and every caller knows them in this order
         self,
         roles: frozenset[tuple[Scope, Role]],
-        field: FieldName,
-        action: Action,
+        field: str,
+        action: str,
         relation: Relation,
         purpose: Purpose,
-        facts: Mapping[Condition, bool],
+        facts: Mapping[Condition, bool] | Mapping[str, bool],
     ) -> Verdict:
         """Return what the rules say when someone with these roles and this relation asks.
 
+        ``field`` is a declared field or channel, or ``type:`` and a declared type of further resources, for
+        which ``action`` is one of the type's verbs, the relation ``none`` and the purpose ``NO_PURPOSE``.
         ``roles`` are the roles held in the scopes that concern this subject, without inherited ones.
         ``facts`` maps each condition to True or False; anything else, and anything absent, is unknown.
         Unknown words give ``NO_RULE`` and leave nothing behind.
@@ -153,27 +157,28 @@ class Plan:
             if ladder is None:
                 return NO_RULE
         pattern = 0
+        known: Mapping[Any, bool] = facts
         for condition, bit in ladder.asks:
-            fact = facts.get(condition)
+            fact = known.get(condition)
             if fact is True:
                 pattern |= bit
             elif fact is False:
-                pattern |= bit << _WIDTH
+                pattern |= bit << self._width
         verdict = ladder.seen.get(pattern)
         return ladder.judge(pattern) if verdict is None else verdict
 
     def _find(
         self,
         roles: frozenset[tuple[Scope, Role]],
-        field: FieldName,
-        action: Action,
+        field: str,
+        action: str,
         relation: Relation,
         purpose: Purpose,
     ) -> _Ladder | None:
-        entry = self._book.fields.get(field)
-        if entry is None or purpose not in self._book.purposes:
+        entry = self._things.get(field)
+        if entry is None or relation not in _RELATIONS or not entry.admits(action):
             return None
-        if action not in _ACTIONS or relation not in _RELATIONS or not entry.admits(action):
+        if not (purpose in self._book.purposes if isinstance(entry, FieldEntry) else purpose == NO_PURPOSE):
             return None
         declared = frozenset(pair for pair in roles if self._declared(*pair))
         key = (declared, field, action, relation, purpose)
@@ -185,7 +190,8 @@ class Plan:
                     row
                     for row in rows
                     if row.grant.covers_relation(relation) and row.grant.covers_purpose(purpose)
-                )
+                ),
+                self._bits,
             )
             if len(self._ladders) >= LADDERS:
                 self._ladders = {}
@@ -197,7 +203,7 @@ class Plan:
         return entry is not None and scope in entry.scopes
 
     def _rows(
-        self, roles: Iterable[tuple[Scope, Role]], objects: tuple[str, ...], action: Action
+        self, roles: Iterable[tuple[Scope, Role]], objects: tuple[str, ...], action: str
     ) -> Iterable[_Row]:
         """Return the rows for these roles (with what they inherit), each once, in the book's order."""
         holders = {(ANY, ANY)}

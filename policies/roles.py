@@ -20,9 +20,11 @@ from casbin.rbac import RoleManager
 from policies.book import RuleBook
 from policies.entries import ANY, Grant
 from policies.grants import ACTS, COLUMNS
-from policies.terms import Action, Condition, FieldName, Level, Purpose, Relation, Role, Scope
+from policies.terms import Action, FieldName, Level, Purpose, Relation, Role, Scope
 
 _RANK: Final = {act: int(level) for act, (_, level) in ACTS.items()}
+_ALL: Final = int(Level.FULL)
+"""The rank of a further resource's verb, which knows only all or nothing."""
 _READS: Final = (Level.FULL, Level.MASKED, Level.EXISTS)
 
 
@@ -120,7 +122,7 @@ class BookAdapter(Adapter):  # type: ignore[misc]  # Casbin has no types
 
 def row_of(grant: Grant) -> list[str]:
     """Return a grant's cells as grants.csv writes them, without the leading ``p``."""
-    act = next((act for act, meaning in ACTS.items() if _same_act(grant, meaning)), ANY)
+    act = next((act for act, meaning in ACTS.items() if _same_act(grant, meaning)), grant.action or ANY)
     return [
         grant.role,
         grant.scope,
@@ -128,7 +130,7 @@ def row_of(grant: Grant) -> list[str]:
         act,
         grant.relation,
         grant.purpose,
-        "&".join(condition for condition in Condition if condition in grant.conditions) or "-",
+        "&".join(sorted(grant.conditions)) or "-",
         "allow" if grant.allows else "deny",
         ";".join(grant.duties) or "-",
         grant.id,
@@ -163,17 +165,17 @@ def reference_level(
     subject: str,
     scopes: tuple[str, str],
     field: FieldName,
-    action: Action,
+    action: str,
     relation: Relation,
     purpose: Purpose,
-    facts: Mapping[Condition, bool],
+    facts: Mapping[Any, bool],
 ) -> Level:
     """Ask Casbin level by level, from full down, and return the first that it allows.
 
     ``scopes`` are the household's and the portfolio's scope names of the person asked about.
     """
     acts = {level: f"read.{level.name.lower()}" for level in _READS}
-    questions = acts if action is Action.READ else {Level.FULL: action.value}
+    questions = acts if action is Action.READ else {Level.FULL: str(action)}
     for level, act in questions.items():
         asked = (subject, *scopes, field, act, relation.value, purpose, facts)
         if enforcer.enforce(*asked):
@@ -183,7 +185,11 @@ def reference_level(
 
 def _same_act(grant: Grant, meaning: tuple[Action, Level]) -> bool:
     action, level = meaning
-    return grant.action is action and (action is not Action.READ or grant.level is level)
+    return (
+        grant.action == action
+        and not grant.object.startswith("type:")
+        and (action is not Action.READ or grant.level is level)
+    )
 
 
 def _reaches(asked: str, written: str, effect: str) -> bool:
@@ -192,7 +198,8 @@ def _reaches(asked: str, written: str, effect: str) -> bool:
         return True
     if asked.partition(".")[0] != written.partition(".")[0]:
         return False
-    return _RANK[asked] <= _RANK[written] if effect == "allow" else _RANK[asked] >= _RANK[written]
+    asks, says = _RANK.get(asked, _ALL), _RANK.get(written, _ALL)
+    return asks <= says if effect == "allow" else asks >= says
 
 
 def _within(purpose: str, written: str) -> bool:
@@ -200,7 +207,7 @@ def _within(purpose: str, written: str) -> bool:
     return purpose == written or purpose.startswith(f"{written}.")
 
 
-def _holds(written: str, effect: str, facts: Mapping[Condition, bool]) -> bool:
+def _holds(written: str, effect: str, facts: Mapping[str, bool]) -> bool:
     """Every condition holds; what nobody knows is false for an allow row and true for a deny row."""
     names = () if written == "-" else written.split("&")
-    return all(facts.get(Condition(name), effect == "deny") for name in names)
+    return all(facts.get(name, effect == "deny") for name in names)

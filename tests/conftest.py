@@ -67,10 +67,12 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def _rules_once() -> Iterator[None]:
-    """Load each folder of rules once a session: the real, immutable result, made one time."""
+    """Load each version of rules once a session: the real, immutable result, made one time."""
     from governance import wiring  # noqa: PLC0415 - imports every room
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "Finder", functools.cache(wiring.Finder))
+        patch.setattr(wiring, "load_archive", functools.cache(wiring.load_archive))
         patch.setattr(wiring, "load_rules", functools.cache(wiring.load_rules))
         yield
 

@@ -23,6 +23,7 @@ from living import MINUTE, START, settings_of
 
 from governance import wiring
 from governance.app import build
+from policies.archive import pack
 
 
 def serve(order: dict[str, Any], answers: int) -> None:
@@ -52,12 +53,14 @@ def serve(order: dict[str, Any], answers: int) -> None:
 
 def main() -> None:
     """Load what all servers share, then fork one for each line."""
-    wiring.load_rules = functools.cache(wiring.load_rules)  # type: ignore[assignment]
+    wiring.Finder = functools.cache(wiring.Finder)  # type: ignore[assignment,misc]
+    wiring.load_archive = functools.cache(wiring.load_archive)  # type: ignore[assignment]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     answers = os.dup(1)
     for line in sys.stdin:
         order = json.loads(line)
-        wiring.load_rules(settings_of(Path(order["home"]), order["url"]).rules)[1].ready()
+        wiring.load_archive(pack(settings_of(Path(order["home"]), order["url"]).rules), wiring.Finder())
+        wiring.Finder().ready()
         if os.fork() == 0:
             sys.stdin.close()
             try:

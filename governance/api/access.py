@@ -19,6 +19,7 @@ from governance.database import StoreError
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError, language_of
 from governance.replay import Once
+from governance.rulekeeping import RulesUnavailableError
 from governance.wiring import Service
 from policies.identifiers import Prefix
 from policies.reasons import Reason
@@ -59,6 +60,8 @@ async def in_store(request: Request, work: Callable[[], _T]) -> _T:
         if service_of(request).database.inline:
             return work()
         return await run_in_threadpool(work)
+    except RulesUnavailableError:
+        raise ProblemError(Problem.RULES_UNAVAILABLE) from None
     except StoreError:
         raise ProblemError(Problem.CANNOT_RECORD) from None
 
@@ -153,9 +156,14 @@ def answered(reply: Reply) -> Answer:
         case NotYours():
             raise ProblemError(Problem.NOT_FOUND)
         case Unrecorded():
-            raise ProblemError(Problem.CANNOT_RECORD)
+            raise not_recorded(reply)
         case Broken():
             raise ProblemError(Problem.INTERNAL)
+
+
+def not_recorded(reply: Unrecorded) -> ProblemError:
+    """Return the problem that a decision which was not recorded stands for."""
+    return ProblemError(Problem.RULES_UNAVAILABLE if reply.no_rules else Problem.CANNOT_RECORD)
 
 
 def as_json(body: object, status: int = 200) -> Response:

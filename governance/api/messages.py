@@ -68,7 +68,7 @@ async def send(request: Request, form: MessageForm) -> Response:
     except Unreadable:
         raise _unreadable() from None
     if isinstance(sent, Unrecorded):
-        raise ProblemError(Problem.CANNOT_RECORD)
+        raise access.not_recorded(sent)
     spoken = access.language(request)
     return access.as_json(
         {
@@ -109,7 +109,7 @@ async def verify_permit(request: Request, form: PermitForm) -> Response:
         request, lambda: service.dispatch.use_permit(permit, form.text, caller, request_id, now)
     )
     if isinstance(spent, Unrecorded):
-        raise ProblemError(Problem.CANNOT_RECORD)
+        raise access.not_recorded(spent)
     return access.as_json({"valid": spent})
 
 

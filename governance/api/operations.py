@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from audit import ledger
 from governance.api import access
-from governance.database import StoreError
 from governance.problems import Problem, ProblemError
 from policies.reasons import Reason
 
@@ -24,15 +23,15 @@ async def readyz(request: Request) -> Response:
     """Say whether decisions can be made and recorded here now."""
     service = access.service_of(request)
 
-    def size() -> int:
+    def look() -> tuple[int, str]:
         with service.database.reading() as tx:
-            return ledger.head(tx).size
+            return ledger.head(tx).size, service.keeper.in_force(tx).rules.book.fingerprint
 
     try:
-        entries = await access.in_store(request, size)
-    except (StoreError, ledger.LogError):
+        entries, rules = await access.in_store(request, lambda: service.keeper.attempt(look))
+    except ledger.LogError:
         raise ProblemError(Problem.CANNOT_RECORD) from None
-    return access.as_json({"status": "ready", "log_size": entries, "rules": service.rules.book.fingerprint})
+    return access.as_json({"status": "ready", "log_size": entries, "rules": rules})
 
 
 @router.get("/problems/{code}", operation_id="problem")

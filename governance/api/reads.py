@@ -18,6 +18,7 @@ from governance.times import rfc3339
 from policies.identifiers import Prefix, new_id, pattern
 from policies.reasons import Reason
 from policies.terms import Action, Effect, FieldName, Purpose, SubjectId
+from redaction.masking import mask
 
 router = APIRouter(prefix="/v1", route_class=route_for(access.api_caller), tags=["reads"])
 
@@ -118,14 +119,13 @@ async def filter_document(request: Request, form: FilterForm) -> Response:
     fields = list(dict.fromkeys(form.mapping.values()))
     reply = (await access.collector_of(request).read([_ask(caller, form, fields, request, reveal=False)]))[0]
     answer = access.answered(reply)
-    effects = {field.field: field.effect for field in answer.fields}
-    gate = access.service_of(request).gate
+    decided = {field.field: field for field in answer.fields}
 
     def treat(field: str, value: str) -> str | None:
-        effect = effects[FieldName(field)]
-        if effect is Effect.SHOW:
+        one = decided[FieldName(field)]
+        if one.effect is Effect.SHOW:
             return value
-        return gate.mask(FieldName(field), value) if effect is Effect.MASK else None
+        return mask(one.form, value) if one.effect is Effect.MASK else None
 
     filtered = documents.treat(form.document, paths, treat)
     return access.as_json({**access.answer_body(answer, access.language(request)), "document": filtered})

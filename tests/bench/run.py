@@ -26,6 +26,7 @@ from governance.settings import read_settings
 from governance.wiring import Service, assemble, initialise, load_rules
 from policies.book import packaged_rules
 from policies.terms import Audience, Channel, ScreeningPurpose
+from redaction.finding import Finder
 from redaction.screening import Draft, Screener
 
 HERE = Path(__file__).parent
@@ -191,7 +192,7 @@ def http_rows(home: str) -> list[Row]:
 
 
 def screening_rows() -> list[Row]:
-    rules, finder = load_rules(packaged_rules())
+    rules, finder = load_rules(packaged_rules()), Finder()
     finder.ready()
     filler = [rule_like(rules.book.lexicon[0], number) for number in range(2_000 - len(rules.book.lexicon))]
     screener = Screener((*rules.book.lexicon, *filler), finder)
