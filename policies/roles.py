@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 import casbin
 from casbin.persist import Adapter
@@ -20,7 +20,7 @@ from casbin.rbac import RoleManager
 from policies.book import RuleBook
 from policies.entries import ANY, Grant
 from policies.grants import ACTS, COLUMNS
-from policies.terms import Action, FieldName, Level, Purpose, Relation, Role
+from policies.terms import Action, FieldName, Level, Purpose, Relation, Role, Scope
 
 _RANK: Final = {act: int(level) for act, (_, level) in ACTS.items()}
 _ALL: Final = int(Level.FULL)
@@ -32,11 +32,24 @@ class ModelError(Exception):
     """Casbin's parser sees another model than the book was written for."""
 
 
+class _Roles(NamedTuple):
+    """What somebody holds in one scope: as it was given, and with all that is inherited."""
+
+    given: frozenset[tuple[Scope, Role]]
+    closed: frozenset[Role]
+
+
+_NO_ROLES: Final = _Roles(frozenset(), frozenset())
+
+
 class HeldRoles(RoleManager):  # type: ignore[misc]  # Casbin has no types
     """Who holds which role in which scope, inheritance included. Immutable after construction.
 
-    Casbin's own domain manager scans all roles for each new one and keeps a role object for every
-    stranger that is asked about.
+    Nothing in the service keeps such a table: who holds which role is read in the transaction that
+    decides. It is for whoever asks Casbin, and for a program that keeps a population in memory: people
+    with the same roles share one set, so that an assignment costs little more than the two names it is
+    found by, and asking about strangers costs nothing. Casbin's own domain manager scans all roles for
+    each new one and keeps a role object for every stranger that is asked about.
     """
 
     def __init__(self, book: RuleBook, held: Mapping[tuple[str, str], Iterable[Role]]) -> None:
@@ -45,32 +58,51 @@ class HeldRoles(RoleManager):  # type: ignore[misc]  # Casbin has no types
         A scope name is ``household:…``, ``portfolio:…`` or ``org``. A role that is unknown, or is never
         held in that kind of scope, is not held.
         """
-        self._held: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
-            {
-                (subject, scope): frozenset().union(
-                    *(
-                        book.roles[role].closure
-                        for role in roles
-                        if role in book.roles and scope.partition(":")[0] in book.roles[role].scopes
-                    )
-                )
-                for (subject, scope), roles in held.items()
-            }
-        )
+        names: dict[str, str] = {}
+        sets: dict[tuple[str, frozenset[Role]], _Roles] = {}
+        table: dict[tuple[str, str], _Roles] = {}
+        for (subject, scope), roles in held.items():
+            key = (scope.partition(":")[0], frozenset(roles))
+            if (found := sets.get(key)) is None:
+                found = sets[key] = _closed(book, *key)
+            table[names.setdefault(subject, subject), names.setdefault(scope, scope)] = found
+        self._held: Mapping[tuple[str, str], _Roles] = MappingProxyType(table)
+
+    def given(self, subject: str, *scopes: str) -> frozenset[tuple[Scope, Role]]:
+        """Return the roles held in these scopes without inherited ones: what a plan is asked with."""
+        found: frozenset[tuple[Scope, Role]] = frozenset()
+        for scope in scopes:
+            if roles := self._held.get((subject, scope), _NO_ROLES).given:
+                found = found | roles if found else roles
+        return found
 
     def has_link(self, name1: str, name2: str, *domain: str) -> bool:
         """Say whether a subject holds a role in a scope."""
-        return name2 in self._held.get((name1, *domain), ())  # type: ignore[arg-type]  # one scope is given
+        return name2 in self._held.get((name1, *domain), _NO_ROLES).closed  # type: ignore[arg-type]  # one scope is given
 
     def get_roles(self, name: str, *domain: str) -> list[Role]:
         """Return the roles a subject holds in a scope."""
-        return sorted(self._held.get((name, *domain), ()))  # type: ignore[arg-type]  # as above
+        return sorted(self._held.get((name, *domain), _NO_ROLES).closed)  # type: ignore[arg-type]  # as above
 
     def clear(self) -> None:
         """Do nothing: Casbin clears managers while it loads, and a half-built table is fail-open."""
 
     def print_roles(self) -> None:
         """Do nothing: who holds which role does not belong in a log."""
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # Casbin copies a model deeply, its role managers included, for each load
+
+
+def _closed(book: RuleBook, kind: str, roles: frozenset[Role]) -> _Roles:
+    declared = [book.roles[role] for role in roles if role in book.roles and kind in book.roles[role].scopes]
+    return _Roles(
+        frozenset((Scope(kind), entry.id) for entry in declared),
+        frozenset().union(*(entry.closure for entry in declared)),
+    )
 
 
 class BookAdapter(Adapter):  # type: ignore[misc]  # Casbin has no types

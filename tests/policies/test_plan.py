@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from dataclasses import FrozenInstanceError, replace
 from types import MappingProxyType
 
@@ -289,30 +288,3 @@ def test_ten_thousand_rows_for_others_change_nothing(book: RuleBook, plan: Plan)
         {"consent": True, "under_18": True},
     ):
         assert agent_reads_mobile(crowded, **true) == agent_reads_mobile(plan, **true)
-
-
-def test_threads_agree_while_plans_are_swapped(book: RuleBook) -> None:
-    expected = {
-        ticket: agent_reads_mobile(compile_plan(book), consent=True, ticket=ticket)
-        for ticket in (True, False)
-    }
-    published = [compile_plan(book)]
-    wrong: list[Verdict] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            for ticket in (True, False):
-                verdict = agent_reads_mobile(published[0], consent=True, ticket=ticket)
-                if verdict != expected[ticket]:
-                    wrong.append(verdict)
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for _ in range(100):
-        published[0] = compile_plan(book)
-    done.set()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
