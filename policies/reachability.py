@@ -11,6 +11,7 @@ as independent of each other, unless one attribute would have to have two values
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -58,7 +59,18 @@ class _Others:
     """The rows that make a row idle, collected over all its settings."""
 
     cut: bool
-    places: set[int]
+    blamed: list[frozenset[int]]
+
+    def fewest(self) -> list[int]:
+        """Return few places that meet every setting's blame, the ones that meet most first."""
+        chosen: list[int] = []
+        left = self.blamed
+        while left:
+            counted = Counter(place for some in left for place in some)
+            most = max(counted.values())
+            chosen.append(min(place for place, times in counted.items() if times == most))
+            left = [some for some in left if chosen[-1] not in some]
+        return chosen
 
 
 class _Court:
@@ -85,7 +97,9 @@ class _Court:
     def idle(self, place: int) -> str:
         """Say why a row can never matter, or nothing when it can."""
         grant = self._grants[place]
-        others = _Others(cut=True, places=set())
+        if grant.allows and self._contradicts_itself(grant):
+            return self._why_never(grant)
+        others = _Others(cut=True, blamed=[])
         asked = False
         for setting in self._settings(place):
             facts = dict(given(self._words, setting.question.thing, setting.question.purpose))
@@ -94,7 +108,7 @@ class _Court:
             asked = True
             if self._matters(place, setting, facts, others):
                 return ""
-        if not asked or (grant.allows and self._contradicts_itself(grant)):
+        if not asked:
             return self._why_never(grant)
         if grant.allows and grant.duties and self._owes_a_duty(place):
             return ""
@@ -145,7 +159,7 @@ class _Court:
             blamed = [other for other, row in beside if row.allows and row.level >= worth]
         else:
             blamed = [other for other, row in denies if row.level - 1 == cap]
-        others.places.update(blamed[:1])
+        others.blamed.append(frozenset(blamed))
         return False
 
     def _forbids_more(self, grant: Grant, denies: list[tuple[int, Grant]], others: _Others) -> bool:
@@ -154,7 +168,7 @@ class _Court:
         duties = {duty for _, row in level for duty in row.duties}
         if not lower and (not level or not duties.issuperset(grant.duties)):
             return True
-        others.places.add(lower[0] if lower else level[0][0])
+        others.blamed.append(frozenset(lower or (other for other, _ in level)))
         return False
 
     def _owes_a_duty(self, place: int) -> bool:
@@ -215,7 +229,7 @@ class _Court:
         )
 
     def _why_idle(self, grant: Grant, others: _Others) -> str:
-        rows = [self._grants[place] for place in sorted(others.places)]
+        rows = [self._grants[place] for place in others.fewest()]
         named = ", ".join(f"{row.id} (line {row.line})" for row in rows[:_CULPRITS_TOLD])
         if not grant.allows:
             return f"forbids nothing that is not forbidden already by {named}"

@@ -36,7 +36,7 @@ class _Row(NamedTuple):
 class Scale:
     """Rows, each at its place in a sequence, ready to be weighed in any selection."""
 
-    __slots__ = ("_bits", "_kept", "_rows", "_unpacked")
+    __slots__ = ("_bits", "_kept", "_known", "_rows", "_unpacked")
 
     def __init__(self, grants: Sequence[Grant]) -> None:
         names = sorted({str(condition) for grant in grants for condition in grant.conditions})
@@ -53,11 +53,15 @@ class Scale:
         ]
         self._unpacked: dict[int, list[_Row]] = {}
         self._kept: dict[tuple[int, int, int], Weight] = {}
+        self._known: dict[tuple[Sheet, tuple[tuple[str, bool], ...]], tuple[int, int]] = {}
 
-    def facts(self, sheet: Sheet, given: Iterable[tuple[str, bool]]) -> tuple[int, int]:
+    def facts(self, sheet: Sheet, given: tuple[tuple[str, bool], ...]) -> tuple[int, int]:
         """Return what is true and what is false, as bits; what is given goes before what the sheet says."""
-        known: dict[str, bool] = {name: value is Known.YES for name, value in sheet if value in _SETTLED}
-        return self.bits(known | dict(given))
+        found = self._known.get((sheet, given))
+        if found is None:
+            known = {name: value is Known.YES for name, value in sheet if value in _SETTLED}
+            found = self._known[sheet, given] = self.bits(known | dict(given))
+        return found
 
     def bits(self, facts: Mapping[str, bool]) -> tuple[int, int]:
         """Return what is true and what is false, as bits; conditions that no row asks for are left out."""
