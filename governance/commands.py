@@ -110,9 +110,9 @@ def _examine_rules(current: Settings) -> None:
     try:
         if not service.desk.agrees_with_log():
             raise StartError(
-                "the rules in force are not those that the log saw published last: somebody moved the "
-                "pointer back with the database's own tools. Find the right version by governance policy show, and "
-                "publish it"
+                "the rules in force are not those that the log saw published last: somebody moved "
+                "the pointer back with the database's own tools. Publish the right version; the versions "
+                "are told by: governance policy show"
             )
     finally:
         service.close()

@@ -175,6 +175,22 @@ def assemble(
     ring = load_ring(settings)
     refuse_twin_distributions()
     database = database or open_database(settings.database_url)
+    try:
+        return _wired(settings, ring, database, clock, sender, examine=examine)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _wired(
+    settings: Settings,
+    ring: KeyRing,
+    database: Database,
+    clock: Callable[[], int],
+    sender: CodeSender | None,
+    *,
+    examine: bool,
+) -> Service:
     checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
     if examine:
         _refuse_another_schema(database)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from governance.asking import Answer, Ask, Reply, Unrecorded
 from governance.identity import Caller, Scope
 from governance.rulekeeping import IN_FORCE, REHEARSED, Pointer, RulesUnavailableError
 from governance.rulepublishing import NotTakenError, Obstacle, State
-from governance.settings import Profile
-from governance.wiring import Service, StartError, assemble, initialise
+from governance.wiring import Service, assemble
 from policies.archive import pack
-from policies.book import BookError, fingerprint, load_book, packaged_rules
+from policies.book import fingerprint, load_book, packaged_rules
 from policies.identifiers import Prefix, new_id
 from policies.terms import Action, ActorId, Effect, FieldName, Purpose, SubjectId
 
@@ -324,91 +322,6 @@ def test_a_version_in_the_database_does_not_change_and_is_not_deleted(house: Liv
     ):
         with pytest.raises(Exception, match="does not change"):
             house.sql(statement)
-
-
-# --- starting
-
-
-def folder_of(tmp_path: Path) -> Path:
-    folder = Path(shutil.copytree(packaged_rules(), tmp_path / "given"))
-    with (folder / "grants.csv").open("a", encoding="utf-8") as file:
-        file.write(NO_MOBILE)
-    return folder
-
-
-def test_a_home_without_rules_in_force_does_not_start(house: Living) -> None:
-    house.sql("DELETE FROM rule_pointer")
-    house.service.close()
-    with pytest.raises(StartError, match="governance init"):
-        assemble(house.settings)
-    initialise(house.settings)
-    assemble(house.settings).close()
-
-
-def test_in_dev_another_folder_is_put_in_force_by_the_operator_and_the_log_says_so(
-    house: Living, tmp_path: Path
-) -> None:
-    folder = folder_of(tmp_path)
-    given = replace(house.settings, rules=folder, rules_given=True)
-    for _ in range(2):
-        service = assemble(given, clock=house.clock)
-        assert in_force(service) == fingerprint(folder)
-        service.close()
-    published = [entry for entry in house.log() if entry.act == "rules.published"]
-    assert [entry.actor.party.id for entry in published] == ["operator", "operator"]
-    assert published[-1].policy == fingerprint(folder)
-
-
-def test_in_prod_a_folder_that_nobody_published_stops_the_start(house: Living, tmp_path: Path) -> None:
-    given = replace(house.settings, rules=folder_of(tmp_path), rules_given=True, profile=Profile.PROD)
-    with pytest.raises(StartError, match="second person"):
-        assemble(given, clock=house.clock)
-    same = replace(given, rules=packaged_rules())
-    assemble(same, clock=house.clock).close()
-
-
-def test_a_faulty_folder_makes_nothing(tmp_path: Path) -> None:
-    from living import settings_of  # noqa: PLC0415 - needs no house
-
-    folder = folder_of(tmp_path)
-    (folder / "roles.toml").unlink()
-    home = tmp_path / "home"
-    settings = replace(settings_of(home, f"sqlite:///{home}/g.sqlite"), rules=folder, rules_given=True)
-    with pytest.raises(BookError):
-        initialise(settings)
-    assert not home.exists()
-
-
-def test_rules_in_force_that_this_program_cannot_use_stop_the_start(house: Living) -> None:
-    house.sql("UPDATE rule_pointer SET fingerprint = 'none'")
-    with pytest.raises(StartError, match="cannot be used"):
-        assemble(house.settings)
-
-
-def test_an_unpacked_archive_leads_nowhere_else(tmp_path: Path) -> None:
-    from policies.archive import ArchiveError, texts_of, unpack  # noqa: PLC0415 - this test alone
-
-    archive = pack(packaged_rules())
-    assert fingerprint_of(archive, tmp_path) == fingerprint(packaged_rules())
-    for name in ("../grants.csv", "/etc/passwd", "lexicon/../x.toml", "lexicon/x.py"):
-        hostile: Any = {**texts_of(archive), name: "x"}
-        import json  # noqa: PLC0415 - this test alone
-
-        body = json.dumps(hostile, ensure_ascii=False, sort_keys=True, indent=0).encode()
-        with pytest.raises(ArchiveError):
-            unpack(body, tmp_path / "hostile")
-    for body in (b"", b"[]", b"{", archive + b"\n", archive.replace(b'": "', b'":"', 1)):
-        with pytest.raises(ArchiveError):
-            texts_of(body)
-
-
-def fingerprint_of(archive: bytes, tmp_path: Path) -> str:
-    from policies.archive import unpack  # noqa: PLC0415 - the test above alone
-
-    folder = tmp_path / "unpacked"
-    folder.mkdir()
-    unpack(archive, folder)
-    return fingerprint(folder)
 
 
 def test_no_pointer_no_rules(house: Living) -> None:
