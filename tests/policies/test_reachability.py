@@ -47,7 +47,7 @@ def test_exactly_the_rows_that_change_nothing_are_faults(book: RuleBook) -> None
     met: Counter[tuple[bool, bool]] = Counter()
 
     @settings(
-        max_examples=60,
+        max_examples=25,
         deadline=None,
         database=None,
         phases=(Phase.generate,),
@@ -68,7 +68,7 @@ def test_exactly_the_rows_that_change_nothing_are_faults(book: RuleBook) -> None
                 left = with_rows(small, [other for other in left.grants.values() if other.id != row.id])
 
     compare()
-    assert min(met[allows, idle] for allows in (True, False) for idle in (True, False)) >= 10, met
+    assert min(met[allows, idle] for allows in (True, False) for idle in (True, False)) >= 5, met
 
 
 TABLE = [

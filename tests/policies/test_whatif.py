@@ -23,7 +23,7 @@ from policies.whatif import Change, Diff, diff
 
 SEEDS = st.integers(min_value=0, max_value=2**63)
 FEW = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     database=None,
     phases=(Phase.generate,),
