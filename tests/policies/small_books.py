@@ -17,7 +17,7 @@ from policies.terms import Action, Condition, Level, RuleId, Scope
 ROLES = ("adult_member", "primary_account", "agent", "crm")
 FIELDS = ("name", "viewing_history", "address")
 PURPOSES = ("service.delivery", "service.household", "marketing.profiled")
-CONDITIONS = ("consent", "hidden", "under_14", "under_18", "profiled")
+CONDITIONS = ("consent", "under_14", "under_18", "profiled")
 DUTIES = ((), (), ("log=high",), ("log=high", "optout=required"))
 
 

@@ -92,6 +92,11 @@ def test_rows_for_the_person_are_near_to_nobody_else(book: RuleBook) -> None:
     assert child.nearest[0].conditions == (Condition.UNDER_14,)
 
 
+def test_of_two_rows_of_a_role_the_one_that_carries_the_answer_is_told(book: RuleBook) -> None:
+    found = told(book, set(), "mobile", "read", "none", "service.delivery", consent=True)
+    assert [shown(near)[:2] for near in found.nearest] == [("S-CR-03", "crm")]
+
+
 def test_a_profiled_purpose_is_not_a_condition_that_can_be_met(book: RuleBook) -> None:
     row = replace(book.grants[RuleId("S-SE-01")], conditions=frozenset({Condition.PROFILED}))
     rows = MappingProxyType({row.id: row})

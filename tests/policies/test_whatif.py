@@ -21,9 +21,10 @@ from policies.questions import Holder, Question
 from policies.terms import Level, Purpose, Relation, Role, RuleId, Scope
 from policies.whatif import Change, Diff, diff
 
+BOOKS = 80
 SEEDS = st.integers(min_value=0, max_value=2**63)
 FEW = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     database=None,
     phases=(Phase.generate,),
@@ -74,8 +75,6 @@ def test_nothing_parts_that_is_not_told_and_nothing_is_told_that_does_not_part(b
     """Brute force over all questions, facts and role sets of up to three roles, on made-up small books."""
     met: Counter[str] = Counter()
 
-    @FEW
-    @given(SEEDS)
     def compare(seed: int) -> None:
         chance = Random(seed)
         rows = [made_up(chance, place) for place in range(chance.randint(4, 8))]
@@ -109,7 +108,8 @@ def test_nothing_parts_that_is_not_told_and_nothing_is_told_that_does_not_part(b
         every = {(cell.roles, cell.question) for cell in found.cells()}
         assert every == {key[:2] for key in told}
 
-    compare()
+    for seed in range(BOOKS):
+        compare(seed)
     assert {"rises by 0", "falls by 0", "rises by 1", "falls by 1", "duties by 1", "rises by 2"} <= met.keys()
 
 
