@@ -25,7 +25,9 @@ SAID_TO_BE_TRUE = (
     Condition.HIDDEN,
     Condition.UNAPPROVED,
     Condition.TICKET,
-    Condition.SAME_GENDER,
+    Condition.SAME_GENDER_ASKED,
+    Condition.OTHER_GENDER,
+    Condition.EMERGENCY,
 )
 
 
