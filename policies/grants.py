@@ -265,7 +265,9 @@ class _Row:
         if Condition.EMERGENCY not in grant.conditions:
             return
         if grant.action is not Action.READ or _EMERGENCY_LAW not in grant.sources:
-            self.fault(f"{Condition.EMERGENCY} is for a read that cites {_EMERGENCY_LAW}, and for nothing else")
+            self.fault(
+                f"{Condition.EMERGENCY} is for a read that cites {_EMERGENCY_LAW}, and for nothing else"
+            )
         if missing := sorted(_EMERGENCY_DUTIES - set(grant.duties)):
             self.fault(f"a row for an emergency has the duties {', '.join(missing)} as well")
 

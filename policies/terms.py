@@ -126,7 +126,7 @@ class Condition(StrEnum):
     OTHER_GENDER = "other_gender"
     """The member and the member of staff are not of the same gender."""
     EMERGENCY = "emergency"
-    """Whoever asks says, with a reason, that life or health is at stake (个人信息保护法 第十三条第一款第四项)."""
+    """Somebody says, with a reason, that life or health is at stake (个人信息保护法 第十三条第一款第四项)."""
 
 
 class Gender(StrEnum):
