@@ -31,6 +31,7 @@ from governance.vault import Vault
 from policies.identifiers import Prefix, new_id
 from policies.reasons import REASONS
 from policies.terms import (
+    Action,
     ActorId,
     Audience,
     FieldName,
@@ -141,7 +142,8 @@ class Dispatch:
     def _facts(self, tx: Transaction, ask: SendAsk, now: int) -> list[Facts]:
         found = self._vault.find(tx, set(ask.recipients), (), Hold.CHANGE)
         wanted = [
-            facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),)) for one in ask.recipients
+            facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),), Action.SEND)
+            for one in ask.recipients
         ]
         return facts.collect(tx, self._rules.book, wanted, known_of(found, self._opening), now)
 

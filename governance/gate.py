@@ -16,7 +16,7 @@ from typing import Final
 from audit import ledger
 from audit.entry import PSEUDONYM_BYTES, EntryRefusedError
 from audit.ledger import LogError
-from governance import facts, subjects, testimony
+from governance import approving, emergencies, facts, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import Facts, FieldDecision, decide_fields
@@ -67,6 +67,7 @@ class Gate:
                 )
                 decisions = [self._decide(ask, fact) for ask, fact in zip(asks, known, strict=True)]
                 names = names_of(tx, _people(asks))
+                emergencies.open_reviews(tx, self._opening, asks, decisions, names, now)
                 receipts = ledger.append(
                     tx,
                     [
@@ -91,6 +92,8 @@ class Gate:
     def _decide(self, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
         if not ask.reveal:
             fact = fact._replace(present=None)  # whoever holds the data knows which fields are filled
+        if ask.emergency:
+            fact = fact._replace(emergency=True)
         return decide_fields(self._rules.book, self._rules.plan, ask.action, ask.fields, ask.purpose, fact)
 
     def _reveal(
@@ -155,6 +158,8 @@ class Gate:
                 )
                 granted = known.known and all(one.effect is Effect.SHOW for one in decisions)
                 cells = self._store(tx, request, found, now) if granted else {}
+                if granted:
+                    approving.use_up(tx, ask.subject, (one.approval for one in decisions), now)
                 names = names_of(tx, _people([ask]))
                 entry = testimony.of_fields(ask, known, decisions, names, book.fingerprint, cells)
                 receipt = ledger.append(tx, [entry])[0]
@@ -184,9 +189,10 @@ def known_of(found: Found, opening: Opening) -> facts.Known:
         return frozenset(field for owner, field in found.cells if owner == subject)
 
     return facts.Known(
-        {one: row.kind for one, row in found.subjects.items() if row.active},
+        found.subjects,
         present,
         lambda subject: opening.birth(found, subject),
+        lambda subject: opening.gender(found, subject),
     )
 
 
@@ -205,7 +211,7 @@ def _fields_of(asks: Iterable[Ask]) -> set[FieldName]:
 
 
 def _wanted(asks: Iterable[Ask]) -> list[facts.Wanted]:
-    return [facts.Wanted(ask.subject, ask.acting, ask.purpose, ask.fields) for ask in asks]
+    return [facts.Wanted(ask.subject, ask.acting, ask.purpose, ask.fields, ask.action) for ask in asks]
 
 
 def _people(asks: Iterable[Ask]) -> set[str]:

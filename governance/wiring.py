@@ -21,10 +21,12 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import Standing
 from consent.outbox import CodeSender, DevelopmentOutbox
+from governance.approving import Approving
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
 from governance.dispatch import Dispatch
+from governance.emergencies import Emergencies
 from governance.gate import Gate, Rules
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
@@ -63,6 +65,8 @@ class Service:
     dispatch: Dispatch
     consenting: Consenting
     lifecycle: Lifecycle
+    approving: Approving
+    emergencies: Emergencies
     permits: PermitDesk
     sender: CodeSender | None
     checkpoints: Checkpoints
@@ -169,6 +173,8 @@ def assemble(
         dispatch=Dispatch(database, rules, vault, opening, permits),
         consenting=Consenting(database, rules.book, ring.pepper, sender, opening.birth_of),
         lifecycle=Lifecycle(opening, rules.book.fingerprint),
+        approving=Approving(database, rules.book),
+        emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
         checkpoints=checkpoints,
