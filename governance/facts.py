@@ -182,8 +182,7 @@ def _facts(
             ticket=any(tie == TICKET for tie, _ in ties),
             approvals=_approved(one, approvals),
             same_gender_asked=asked,
-            # Opened only where somebody asks: what no decision needs stays sealed.
-            other_gender=_other(office, known.gender(one.subject)) if asked else None,
+            other_gender=_other(office, known, one.subject) if asked else None,
         )
     except Exception:  # noqa: BLE001 - whatever went wrong with this subject's facts: hide, and record that
         return Facts(kind, relation, roles, None, {}, frozenset(), frozenset(), now, usable=False)
@@ -199,11 +198,15 @@ def _approved(one: Wanted, approvals: Iterable[tuple[Action, Purpose, str, str]]
     }
 
 
-def _other(office: _Office | None, gender: Gender | None) -> bool | None:
-    """Say whether the actor's gender is another than the member's; None where one is not known."""
-    if office is None or gender is None or not office.gender:
+def _other(office: _Office | None, known: Known, subject: SubjectId) -> bool | None:
+    """Say whether the actor's gender is another than the member's; None where one is not known.
+
+    Asked only where the household asks, and the cell is opened only for staff: the rest stays sealed.
+    """
+    if office is None or not office.gender:
         return None
-    return office.gender != gender
+    gender = known.gender(subject)
+    return None if gender is None else office.gender != gender
 
 
 def _tied(ties: Sequence[tuple[str, Role]]) -> tuple[Relation, frozenset[tuple[Scope, Role]]]:

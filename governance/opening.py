@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
-from governance.vault import AGE_FACTS, GENDER, Found, SealedCell, Vault
+from governance.vault import AGE_FACTS, FACTS_OF, GENDER_FACTS, Found, SealedCell, Vault
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.terms import FieldName, Gender, KeyClass, SubjectId
@@ -47,7 +47,7 @@ class Opening:
 
     def gender(self, found: Found, subject: SubjectId) -> Gender | None:
         """Open the gender as a fact for a decision; None if there is none on record, or none we know."""
-        text = self._fact(found, subject, GENDER)
+        text = self._fact(found, subject, GENDER_FACTS)
         return next((known for known in Gender if known == text), None)
 
     def _fact(self, found: Found, subject: SubjectId, field: FieldName) -> str | None:
@@ -68,11 +68,10 @@ class Opening:
     def seal(
         self, tx: Transaction, found: Found, subject: SubjectId, values: Mapping[FieldName, str], now: int
     ) -> dict[FieldName, SealedCell]:
-        """Seal values at their places; a birth date is sealed a second time, as a fact for decisions."""
+        """Seal values at their places; birth date and gender a second time, as facts for decisions."""
         keys = self._vault.keys_of(tx, subject)
         texts = dict(values)
-        if "birth_date" in values:
-            texts[AGE_FACTS] = values[FieldName("birth_date")]
+        texts |= {fact: values[field] for field, fact in FACTS_OF.items() if field in values}
         cells = {}
         for field, text in texts.items():
             place = self._place(found, subject, field)
@@ -118,7 +117,7 @@ class Opening:
 
     def _place(self, found: Found, subject: SubjectId, field: FieldName) -> Place:
         key_class: KeyClass | None = KeyClass.AGE
-        if field != AGE_FACTS:
+        if field not in FACTS_OF.values():
             key_class = self._book.fields[field].key_class
         assert key_class is not None, "channels hold no values and are never opened"
         return Place(subject, found.subjects[subject].kind, subject, field, key_class)

@@ -35,6 +35,7 @@ from policies.terms import (
     Role,
     SubjectId,
 )
+from policies.transaction import Transaction
 
 _NOTICES: Final = {
     "service.health": "我们为您提供健康服务，需要处理您的健康记录。您可以随时撤回，撤回不影响其他服务。",
@@ -43,6 +44,7 @@ _NOTICES: Final = {
 }
 _SMS: Final = "outreach.sms"
 _BIRTH: Final = FieldName("birth_date")
+_GENDER: Final = FieldName("gender")
 _CONSENTS: Final = (
     (world.GRANDMOTHER, "service.health", ("health.record",)),
     (world.ZHANG_LI, "service.health", ("health.record",)),
@@ -81,17 +83,14 @@ def seed(service: Service) -> Mapping[str, str]:
     keys: dict[str, str] = {}
     with service.database.transaction() as tx:
         for office in (*world.SERVICES, *world.STAFF):
-            service.lifecycle.add_actor(tx, ActorId(office.id), office.label, office.roles, now)
+            service.lifecycle.add_actor(
+                tx, ActorId(office.id), office.label, office.roles, now, office.gender
+            )
         for office in world.SERVICES:
             scopes = frozenset(map(Scope, office.scopes))
             keys[office.id] = identity.issue_key(tx, ActorId(office.id), scopes, now)
         for home in world.HOMES:
-            service.lifecycle.add_household(tx, HouseholdId(home.id), now)
-            for person in home.members:
-                birth = date.fromisoformat(person.values[_BIRTH])
-                service.lifecycle.add_member(
-                    tx, MemberId(person.id), HouseholdId(home.id), person.roles, birth, now
-                )
+            _settle(service, tx, home, now)
         for ward, guardian in world.GUARDIANS:
             service.lifecycle.link_guardian(tx, MemberId(ward.id), MemberId(guardian.id), "户口簿核验", now)
         for subject, staff, role in world.ASSIGNMENTS:
@@ -106,6 +105,16 @@ def seed(service: Service) -> Mapping[str, str]:
     return keys
 
 
+def _settle(service: Service, tx: Transaction, home: Home, now: int) -> None:
+    household = HouseholdId(home.id)
+    service.lifecycle.add_household(tx, household, now)
+    for person in home.members:
+        birth = date.fromisoformat(person.values[_BIRTH])
+        service.lifecycle.add_member(tx, MemberId(person.id), household, person.roles, birth, now)
+    if home.asks_same_gender:
+        service.lifecycle.ask_same_gender(tx, household, now)
+
+
 def _writer(person: Person) -> Person:
     """Return who may enter a person's values: the person, or a child's guardian."""
     return next((guardian for ward, guardian in world.GUARDIANS if ward is person), person)
@@ -113,6 +122,8 @@ def _writer(person: Person) -> Person:
 
 def _write(service: Service, writer: Person, about: Person | Home) -> None:
     values = {field: value for field, value in about.values.items() if field != _BIRTH}
+    if isinstance(about, Person) and about.gender is not None:
+        values[_GENDER] = about.gender.value
     ask = Ask(
         Caller(ActorId(writer.id), Prefix.MEMBER),
         ActorId(writer.id),

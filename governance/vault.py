@@ -23,9 +23,10 @@ _cell, _key, _token = Cell.__table__, DataKey.__table__, IndexToken.__table__
 AGE_FACTS: Final = FieldName("@age")
 """The cell of the birth date as a fact for decisions; its key class is its own, and it is never shown."""
 
-GENDER: Final = FieldName("gender")
-"""The cell of the gender, which decisions may need to know as well."""
-_FACTS: Final = (AGE_FACTS, GENDER)
+GENDER_FACTS: Final = FieldName("@gender")
+"""The cell of the gender as a fact for decisions, likewise."""
+FACTS_OF: Final = {FieldName("birth_date"): AGE_FACTS, FieldName("gender"): GENDER_FACTS}
+"""Which values are sealed a second time, as facts."""
 
 _CELLS: Final = (
     select(_cell.c.subject_id, _cell.c.field, _cell.c.value, _key.c.kid, _key.c.key_class, _key.c.wrapped)
@@ -78,7 +79,7 @@ class Vault:
     ) -> Found:
         """Read the subjects, held as asked, and their cells."""
         known = rows_of(tx, subjects, hold)
-        cells = tx.rows(_CELLS, {"subjects": sorted(subjects), "fields": sorted({*_FACTS, *fields})})
+        cells = tx.rows(_CELLS, {"subjects": sorted(subjects), "fields": [*FACTS_OF.values(), *fields]})
         return Found(
             known,
             {

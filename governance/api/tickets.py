@@ -1,4 +1,4 @@
-"""Service tickets over HTTP: opened and closed by the service that keeps them; nothing of a ticket is kept here."""
+"""Service tickets over HTTP: opened and closed by the service that keeps them; here is only their term."""
 
 from __future__ import annotations
 

@@ -188,10 +188,10 @@ def _because(one: Access, language: str) -> str:
     stopping = [reason for _, effect, why in one.fields if effect is Effect.HIDE for reason in why]
     resting = [reason for _, effect, why in one.fields if effect is not Effect.HIDE for reason in why]
     reasons = [*one.reasons, *(stopping or resting)]
-    told = dict.fromkeys(reason for reason in reasons if reason not in _WITHOUT_NEWS)
     if Reason.EMERGENCY_ACCESS in resting:
         # What an emergency opened is the news, also where something else of the same ask stayed shut.
-        told = dict.fromkeys([Reason.EMERGENCY_ACCESS, *(stopping)])
+        reasons = [*(reason for reason in resting if reason is Reason.EMERGENCY_ACCESS), *stopping]
+    told = dict.fromkeys(reason for reason in reasons if reason not in _WITHOUT_NEWS)
     sentences = (say(_BECAUSE[one]) if one in _BECAUSE else one.sentence(language) for one in told)
     return (" " if language == "en" else "").join(sentences)
 
