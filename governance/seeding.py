@@ -141,14 +141,20 @@ def _write(service: Service, writer: Person, about: Person | Home) -> None:
         raise SeedError(f"the rules do not let {writer.key} enter the values of {about.key}")
 
 
-def give_consent(service: Service, person: Person, purpose: str, categories: tuple[str, ...]) -> str:
-    """Tick and confirm a consent as the person would, and return its id."""
+def give_consent(
+    service: Service,
+    person: Person,
+    purpose: str,
+    categories: tuple[str, ...],
+    about: Person | None = None,
+) -> str:
+    """Tick and confirm a consent as the person would, for a ward if one is named; return its id."""
     assert service.sender is not None
     catching = _Catching(service.sender)
     consenting = service.consenting.with_sender(catching)
     on = On(Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST))
     terms = Terms(purpose, frozenset(categories), "", notice(purpose))
-    ticked = consenting.tick(on, SubjectId(person.id), terms, service.clock())
+    ticked = consenting.tick(on, SubjectId((about or person).id), terms, service.clock())
     consenting.confirm(on, ticked.consent_id, catching.last, service.clock())
     return ticked.consent_id
 
