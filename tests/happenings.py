@@ -35,6 +35,12 @@ def person_acts(person: Person) -> On:
     return On(Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST))
 
 
+def office_acts(who: Office, *roles: str) -> On:
+    """Return a member of staff acting in an office."""
+    caller = Caller(ActorId(who.id), Prefix.STAFF, roles=frozenset(roles or map(str, who.roles)))
+    return On(caller, ActorId(who.id), new_id(Prefix.REQUEST))
+
+
 def consent_of(house: Living, person: Person, purpose: str) -> str:
     mine = house.service.consenting.of_member(SubjectId(person.id), house.clock())
     return next(consent.consent_id for consent, _ in mine if consent.terms.purpose == purpose)

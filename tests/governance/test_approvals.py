@@ -8,18 +8,14 @@ from typing import Any
 import httpx2
 import insiders
 import pytest
-from happenings import HAPPENINGS, HOUR, NOBODY, ask_for_access, assign, person_acts, reading
+from happenings import HAPPENINGS, HOUR, NOBODY, ask_for_access, assign, office_acts, person_acts, reading
 from living import Living, Wire, sent, spell
 
 from governance import world
 from governance.approving import ApprovalEndedError, NoSuchApprovalError, State
 from governance.asking import Answer
-from governance.consenting import On
-from governance.identity import Caller
 from governance.seeding import give_consent
-from policies.identifiers import Prefix, new_id
 from policies.reasons import Reason
-from policies.terms import ActorId
 
 MINE = "/v1/me/approvals"
 ASK = {
@@ -61,12 +57,6 @@ def write(house: Living, wire: Wire, who: world.Person = world.XIAO_MAN, **how: 
 def state(house: Living, wire: Wire, approval: str, who: world.Person = world.XIAO_MAN) -> str:
     listed = json.loads(wire.get(MINE, session=house.sign_in(who)).content)["data"]
     return next((one["state"] for one in listed if one["approval_id"] == approval), "not there")
-
-
-def acting(who: world.Office, *roles: str) -> On:
-    """Return a member of staff acting in an office."""
-    caller = Caller(ActorId(who.id), Prefix.STAFF, roles=frozenset(roles or map(str, who.roles)))
-    return On(caller, ActorId(who.id), new_id(Prefix.REQUEST))
 
 
 def test_an_approved_write_happens_once(house: Living, wire: Wire) -> None:
@@ -282,7 +272,7 @@ def test_staff_see_a_childs_data_when_a_guardian_and_an_officer_have_said_yes(
 ) -> None:
     guardian_agrees(house)
     asked = ask_for_access(house)
-    officer = acting(world.OFFICER)
+    officer = office_acts(world.OFFICER)
     assert told(house) == MASKED
     for who in ("guardian", "officer") if first == "guardian" else ("officer", "guardian"):
         assert told(house) == MASKED
@@ -300,7 +290,7 @@ def test_staff_see_a_childs_data_when_a_guardian_and_an_officer_have_said_yes(
 def test_an_approval_is_no_consent(house: Living, wire: Wire) -> None:
     asked = ask_for_access(house)
     decide(house, wire, asked.id, world.ZHANG_LI, approve=True)
-    house.service.approving.clear(acting(world.OFFICER), asked.id, approve=True, now=house.clock())
+    house.service.approving.clear(office_acts(world.OFFICER), asked.id, approve=True, now=house.clock())
     assert told(house) == ["hide", "no_consent"]
 
 
@@ -308,7 +298,7 @@ def test_an_approval_is_for_one_member_of_staff(house: Living, wire: Wire) -> No
     guardian_agrees(house)
     asked = ask_for_access(house)
     decide(house, wire, asked.id, world.ZHANG_LI, approve=True)
-    house.service.approving.clear(acting(world.OFFICER), asked.id, approve=True, now=house.clock())
+    house.service.approving.clear(office_acts(world.OFFICER), asked.id, approve=True, now=house.clock())
     assign(house, world.XIAO_MAN, world.LIU_YANG, "clinician")
     ask = reading(world.LIU_YANG.id, world.XIAO_MAN.id, "name")
     (answer,) = house.service.gate.read([ask], house.clock())
@@ -319,9 +309,9 @@ def test_an_approval_is_for_one_member_of_staff(house: Living, wire: Wire) -> No
 def test_no_officer_approves_for_staff_who_are_the_officer_or_for_a_child(house: Living, wire: Wire) -> None:
     clear, now = house.service.approving.clear, house.clock()
     with pytest.raises(NoSuchApprovalError):
-        clear(acting(world.OFFICER), ask(house, wire), approve=True, now=now)
+        clear(office_acts(world.OFFICER), ask(house, wire), approve=True, now=now)
     asked = ask_for_access(house)
-    for who in (acting(world.DOCTOR_CHEN, "compliance_officer"), acting(world.AUDITOR)):
+    for who in (office_acts(world.DOCTOR_CHEN, "compliance_officer"), office_acts(world.AUDITOR)):
         with pytest.raises(NoSuchApprovalError):
             clear(who, asked.id, approve=True, now=now)
 
@@ -329,7 +319,7 @@ def test_no_officer_approves_for_staff_who_are_the_officer_or_for_a_child(house:
 def test_an_officers_no_ends_it_as_well(house: Living, wire: Wire) -> None:
     asked = ask_for_access(house)
     decide(house, wire, asked.id, world.ZHANG_LI, approve=True)
-    clear, officer, now = house.service.approving.clear, acting(world.OFFICER), house.clock()
+    clear, officer, now = house.service.approving.clear, office_acts(world.OFFICER), house.clock()
     assert clear(officer, asked.id, approve=False, now=now).state is State.REFUSED
     with pytest.raises(ApprovalEndedError):
         clear(officer, asked.id, approve=True, now=now)
