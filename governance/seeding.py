@@ -44,7 +44,6 @@ _NOTICES: Final = {
 }
 _SMS: Final = "outreach.sms"
 _BIRTH: Final = FieldName("birth_date")
-_GENDER: Final = FieldName("gender")
 _CONSENTS: Final = (
     (world.GRANDMOTHER, "service.health", ("health.record",)),
     (world.ZHANG_LI, "service.health", ("health.record",)),
@@ -122,8 +121,8 @@ def _writer(person: Person) -> Person:
 
 def _write(service: Service, writer: Person, about: Person | Home) -> None:
     values = {field: value for field, value in about.values.items() if field != _BIRTH}
-    if isinstance(about, Person) and about.gender is not None:
-        values[_GENDER] = about.gender.value
+    if isinstance(about, Person):
+        values |= {FieldName(field): value for field, value in _gender(about).items()}
     ask = Ask(
         Caller(ActorId(writer.id), Prefix.MEMBER),
         ActorId(writer.id),
@@ -188,7 +187,7 @@ def as_document(keys: Mapping[str, str]) -> dict[str, object]:
                 "key": person.key,
                 "household": home.id,
                 "roles": list(person.roles),
-                "values": _plain(person.values),
+                "values": _plain(person.values) | _gender(person),
             }
             for home in world.HOMES
             for person in home.members
@@ -196,6 +195,10 @@ def as_document(keys: Mapping[str, str]) -> dict[str, object]:
         "staff": [_office(office) for office in world.STAFF],
         "services": [{**_office(office), "api_key": keys.get(office.id)} for office in world.SERVICES],
     }
+
+
+def _gender(person: Person) -> dict[str, str]:
+    return {} if person.gender is None else {"gender": person.gender.value}
 
 
 def _plain(values: Mapping[FieldName, str]) -> dict[str, str]:
