@@ -16,10 +16,10 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError
 from governance import pages, signin
-from governance.api import consents, members, messages, operations, reads
+from governance.api import approvals, consents, members, messages, operations, reads, tickets
 from governance.centre import mine
 from governance.collecting import Collector
-from governance.console import decisions
+from governance.console import accesses, decisions
 from governance.database import StoreError
 from governance.door import Door, on_http, on_invalid, walks_of
 from governance.wiring import Service
@@ -74,6 +74,8 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
     )
     for router in (reads.router, messages.router, consents.router, members.router, operations.router):
         app.include_router(router)
-    for pages_router in (signin.router, mine.router, decisions.router, pages.router):
+    for further in (tickets.router, approvals.router, approvals.mine):
+        app.include_router(further)
+    for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):
         app.include_router(pages_router)
     return app

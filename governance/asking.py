@@ -31,7 +31,8 @@ class Ask(NamedTuple):
 
     ``acting`` is whom the decision is about: the caller, or the person the calling service acts for.
     With ``reveal`` the allowed values are opened after the commit; without it the answer is the
-    decision alone, for services that hold the data themselves.
+    decision alone, for services that hold the data themselves. ``emergency`` is the reason why life or
+    health is at stake, empty where nobody says so; it never stands in the log.
     """
 
     caller: Caller
@@ -43,6 +44,7 @@ class Ask(NamedTuple):
     request_id: str
     decision_id: str
     reveal: bool
+    emergency: str = ""
 
 
 class FieldAnswer(NamedTuple):

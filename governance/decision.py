@@ -9,6 +9,7 @@ law's floor for children under 14 holds whatever the rule file says (个人信�
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn
 
 from consent.rules import Standing
@@ -37,6 +38,7 @@ from policies.terms import (
 
 _CHILD: Final = 14
 _ADULT: Final = 18
+_ORDER: Final = {effect: level for level, effect in EFFECT_OF_LEVEL.items()}
 _FAMILY: Final = frozenset({Relation.SELF, Relation.WARD, Relation.CORESIDENT})
 
 
@@ -46,7 +48,9 @@ class Facts(NamedTuple):
     ``kind`` is None for a subject that does not exist or is closed. ``age`` is in full years, None when it is
     not known. ``present`` names the fields that
     have a value, None where we do not hold the values (checks). ``usable`` is False when a fact could
-    not be collected; everything is then hidden.
+    not be collected; everything is then hidden. ``approvals`` maps the fields that an approval on record
+    covers for exactly this actor, act and purpose to its id. ``emergency``: whoever asks gave a reason why
+    life or health is at stake. What is None is not known.
     """
 
     kind: SubjectKind | None
@@ -58,6 +62,11 @@ class Facts(NamedTuple):
     present: frozenset[FieldName] | None
     now: int
     usable: bool = True
+    ticket: bool = False
+    approvals: Mapping[FieldName, str] = MappingProxyType({})
+    same_gender_asked: bool | None = None
+    other_gender: bool | None = None
+    emergency: bool = False
 
     @property
     def known(self) -> bool:
@@ -77,9 +86,20 @@ class FieldDecision(NamedTuple):
     consent: str | None = None
     unmet: tuple[tuple[RuleId, tuple[str, ...]], ...] = ()
     valid_until: int | None = None
+    approval: str | None = None
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a decision has no truth value; look at its effect")
+
+
+class _Lift(NamedTuple):
+    """What may open more than rule and consent alone: an approval on record, a declared emergency."""
+
+    approval: str | None = None
+    emergency: bool = False
+
+
+_PLAIN: Final = _Lift()
 
 
 class SendDecision(NamedTuple):
@@ -115,12 +135,44 @@ def _decide_field(
         return _hide(field, Reason.UNKNOWN_PURPOSE)
     if not facts.usable:
         return _hide(field, Reason.FACTS_UNAVAILABLE)
+    # An approval or an emergency counts only where it opens more than there would be without it: else the
+    # approval is not used up, and the emergency is not on record as the ground of what consent allows.
+    best = _decide_with(_PLAIN, book, plan, action, entry, purpose, facts)
+    for lift in _lifts(action, field, facts):
+        further = _decide_with(lift, book, plan, action, entry, purpose, facts)
+        if _ORDER[further.effect] > _ORDER[best.effect]:
+            best = further
+    return best
+
+
+def _lifts(action: Action, field: FieldName, facts: Facts) -> list[_Lift]:
+    """Return what may be tried beside rule and consent, the least first."""
+    approval = facts.approvals.get(field)
+    lifts = [] if approval is None else [_Lift(approval)]
+    if facts.emergency and action is Action.READ:
+        lifts += [_Lift(emergency=True), *(_Lift(approval, emergency=True) for _ in lifts)]
+    return lifts
+
+
+def _decide_with(
+    lift: _Lift,
+    book: RuleBook,
+    plan: Plan,
+    action: Action,
+    entry: FieldEntry,
+    purpose: Purpose,
+    facts: Facts,
+) -> FieldDecision:
+    field = entry.name
     standing = facts.standings.get(entry.category)
-    conditions = _conditions(book, purpose, facts, standing)
+    conditions = _conditions(book, purpose, facts, standing, lift)
     hidden = entry.category in facts.hidden
     # First as if nothing were hidden: someone who may not look anyway must not learn of the hiding.
     verdict = plan.verdict(facts.roles, field, action, facts.relation, purpose, conditions)
-    protected = _protected_child(facts, standing)
+    # What an emergency opens rests on another ground than consent. The floor is about consent, so it holds
+    # for everything but the rows for emergencies.
+    broken = lift.emergency and _by_emergency(book, verdict)
+    protected = _protected_child(facts, standing) and not broken
     if verdict.level is Level.HIDDEN or protected:
         return _withheld(entry, verdict, standing, protected)
     if hidden:
@@ -132,29 +184,41 @@ def _decide_field(
         return _hide(field, Reason.NOT_AVAILABLE)
     if action is Action.WRITE and not _collectable(entry, purpose, facts, standing):
         return _hide(field, Reason.NO_BASIS_TO_COLLECT)
-    return _allowed(field, verdict, facts.relation, standing)
+    return _allowed(field, verdict, facts.relation, standing, lift)
+
+
+def _by_emergency(book: RuleBook, verdict: Verdict) -> bool:
+    """Say whether a row for emergencies reaches the level by itself."""
+    applied = [book.grants[rule] for rule in verdict.rules if rule in book.grants]
+    return any(Condition.EMERGENCY in grant.conditions and grant.level >= verdict.level for grant in applied)
 
 
 def _conditions(
-    book: RuleBook, purpose: Purpose, facts: Facts, standing: Standing | None
+    book: RuleBook, purpose: Purpose, facts: Facts, standing: Standing | None, lift: _Lift = _PLAIN
 ) -> dict[Condition, bool]:
     """Return the named facts. What is missing is unknown, and unknown never opens anything."""
     conditions = {
         Condition.HIDDEN: False,
         Condition.PROFILED: book.purposes[purpose].profiled,
-        Condition.TICKET: False,
+        Condition.TICKET: facts.ticket,
+        Condition.EMERGENCY: lift.emergency,
     }
+    if facts.same_gender_asked is not None:
+        conditions[Condition.SAME_GENDER_ASKED] = facts.same_gender_asked
+    if facts.other_gender is not None:
+        conditions[Condition.OTHER_GENDER] = facts.other_gender
     if standing is not None:
         conditions[Condition.CONSENT] = standing.permits
     age = facts.age
     if age is not None:
         conditions[Condition.UNDER_14] = age < _CHILD
         conditions[Condition.UNDER_18] = age < _ADULT
-        # Nobody has approved anything yet: approvals of guardians and officers are not on record. A
-        # guardian needs none for what the ward may not do alone.
+        # A guardian needs no approval for what the ward may not do alone.
         conditions[Condition.UNAPPROVED] = age < _ADULT and facts.relation is not Relation.WARD
     elif facts.kind is SubjectKind.HOUSEHOLD:
         conditions |= {Condition.UNDER_14: False, Condition.UNDER_18: False, Condition.UNAPPROVED: False}
+    if lift.approval is not None:
+        conditions[Condition.UNAPPROVED] = False
     return conditions
 
 
@@ -189,17 +253,21 @@ def _withheld(
 
 
 def _allowed(
-    field: FieldName, verdict: Verdict, relation: Relation, standing: Standing | None
+    field: FieldName, verdict: Verdict, relation: Relation, standing: Standing | None, lift: _Lift
 ) -> FieldDecision:
     reasons = [Reason.RULE_ALLOWS]
     consent = None
     valid_until = None
-    if relation is Relation.SELF:
+    if lift.emergency:
+        reasons = [Reason.EMERGENCY_ACCESS]
+    elif relation is Relation.SELF:
         reasons = [Reason.OWN_DATA]
     elif standing is not None and standing.permits:
         reasons = [standing.reason]
         consent = standing.consent_id
         valid_until = standing.valid_until
+    if lift.approval is not None:
+        reasons.append(Reason.APPROVED)
     if verdict.level is Level.MASKED:
         reasons.append(Reason.MASKED_BY_RULE)
     elif verdict.level is Level.EXISTS:
@@ -213,6 +281,7 @@ def _allowed(
         consent=consent,
         unmet=verdict.unmet,
         valid_until=valid_until,
+        approval=lift.approval,
     )
 
 

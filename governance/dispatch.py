@@ -32,6 +32,7 @@ from governance.vault import Found, Vault
 from policies.identifiers import Prefix, new_id
 from policies.reasons import REASONS
 from policies.terms import (
+    Action,
     ActorId,
     Audience,
     FieldName,
@@ -154,7 +155,8 @@ class Dispatch:
 
     def _facts(self, tx: Transaction, rules: Rules, found: Found, ask: SendAsk, now: int) -> list[Facts]:
         wanted = [
-            facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),)) for one in ask.recipients
+            facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),), Action.SEND)
+            for one in ask.recipients
         ]
         return facts.collect(tx, rules.book, wanted, known_of(found, self._opening), now)
 

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from governance.problems import Problem, ProblemError
 from governance.strictjson import depth_of
-from policies.terms import FieldName
+from policies.terms import FieldName, Gender
 
 _DEEPEST: Final = 32
 _PATH: Final = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]{0,63}|\[(?:\*|0|[1-9][0-9]{0,5})\]){1,16}\Z")
@@ -119,7 +119,10 @@ def _keys(node: object, step: Step) -> Sequence[str | int]:
 
 
 def examine_values(values: Mapping[FieldName, str]) -> None:
-    """Refuse values whose form would make later decisions wrong: a birth date must be a date."""
+    """Refuse values whose form would make later decisions wrong: dates, and words that decisions know."""
+    gender = values.get(FieldName("gender"))
+    if gender is not None and gender not in Gender.__members__.values():
+        raise _invalid("/values/gender", "not_a_gender")
     birth = values.get(FieldName("birth_date"))
     if birth is None:
         return

@@ -21,22 +21,27 @@ from consent.ages import age_on
 from consent.events import Event, EventKind
 from consent.rules import Question, Standing, hidden_categories, standings
 from governance.decision import Facts
-from governance.records import Actor, RelationRow
+from governance.records import Actor, Approval, RelationRow
+from governance.subjects import SAME_GENDER_ADVISOR, SubjectRow
 from policies.book import RuleBook
 from policies.terms import (
+    Action,
     ActorId,
     Category,
     FieldName,
+    Gender,
     Purpose,
     Relation,
     Role,
     Scope,
     SubjectId,
-    SubjectKind,
 )
 from policies.transaction import Transaction
 
-_relation, _actor = RelationRow.__table__, Actor.__table__
+_relation, _actor, _approval = RelationRow.__table__, Actor.__table__, Approval.__table__
+
+TICKET: Final = "ticket"
+"""What stands for a relation in the row of a service ticket. It is none: it gives no role and no strength."""
 
 _RELATIONS: Final = select(
     _relation.c.subject_id, _relation.c.actor_id, _relation.c.relation, _relation.c.role
@@ -46,8 +51,22 @@ _RELATIONS: Final = select(
     _relation.c.starts_at <= bindparam("now"),
     or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
 )
-_ACTORS: Final = select(_actor.c.id, _actor.c.roles).where(
+_ACTORS: Final = select(_actor.c.id, _actor.c.roles, _actor.c.gender).where(
     _actor.c.id.in_(bindparam("actors", expanding=True)), _actor.c.state == "active"
+)
+_APPROVALS: Final = select(
+    _approval.c.subject_id,
+    _approval.c.actor_id,
+    _approval.c.act,
+    _approval.c.purpose,
+    _approval.c.fields,
+    _approval.c.id,
+).where(
+    _approval.c.subject_id.in_(bindparam("subjects", expanding=True)),
+    _approval.c.actor_id.in_(bindparam("actors", expanding=True)),
+    _approval.c.state == "approved",
+    _approval.c.expires_at > bindparam("now"),
+    _approval.c.used_at.is_(None),
 )
 
 # Strongest first: a guardian who also lives with the child asks as a guardian.
@@ -68,43 +87,64 @@ _SCOPE_OF: Final = {
 
 
 class Wanted(NamedTuple):
-    """For which subject, actor, purpose and fields the facts are collected."""
+    """For which subject, actor, purpose, fields and action the facts are collected."""
 
     subject: SubjectId
     acting: ActorId
     purpose: Purpose
     fields: tuple[FieldName, ...]
+    action: Action
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was found about the subjects before: their kinds, their filled fields, their birth dates.
+    """What was found about the subjects before: their rows, their filled fields, what is sealed of them.
 
-    ``birth`` answers None when the date is not known and raises when its cell does not open.
+    ``birth`` and ``gender`` answer None when it is not known and raise when its cell does not open.
     """
 
-    kinds: Mapping[SubjectId, SubjectKind]
+    rows: Mapping[SubjectId, SubjectRow]
     present: Callable[[SubjectId], frozenset[FieldName] | None]
     birth: Callable[[SubjectId], date | None]
+    gender: Callable[[SubjectId], Gender | None]
+
+
+class _Office(NamedTuple):
+    """What is known of an active actor whomever it deals with."""
+
+    roles: tuple[Role, ...]
+    gender: str
+
+
+class _Between(NamedTuple):
+    """What is on record between one actor and one subject."""
+
+    ties: list[tuple[str, Role]]
+    approvals: list[tuple[Action, Purpose, str, str]]
 
 
 def collect(tx: Transaction, book: RuleBook, wanted: Sequence[Wanted], known: Known, now: int) -> list[Facts]:
-    """Return the facts of each wanted decision, in order. Three statements, whatever the size."""
+    """Return the facts of each wanted decision, in order. Four statements, whatever the size."""
     subjects = sorted({one.subject for one in wanted})
     actors = sorted({one.acting for one in wanted})
-    between = _relations(tx, subjects, actors, now)
-    offices = {ActorId(actor): roles.split() for actor, roles in tx.rows(_ACTORS, {"actors": actors})}
+    between = _between(tx, subjects, actors, now)
+    offices = {
+        ActorId(actor): _Office(tuple(map(Role, roles.split())), gender)
+        for actor, roles, gender in tx.rows(_ACTORS, {"actors": actors})
+    }
     events = registry.events_of(tx, subjects)
     return [_facts(book, one, known, between, offices, events.get(one.subject, ()), now) for one in wanted]
 
 
-def _relations(
+def _between(
     tx: Transaction, subjects: Collection[str], actors: Collection[str], now: int
-) -> Mapping[tuple[str, str], list[tuple[str, Role]]]:
-    found: defaultdict[tuple[str, str], list[tuple[str, Role]]] = defaultdict(list)
-    rows = tx.rows(_RELATIONS, {"subjects": subjects, "actors": actors, "now": now})
-    for subject, actor, relation, role in rows:
-        found[subject, actor].append((relation, Role(role)))
+) -> Mapping[tuple[str, str], _Between]:
+    found: defaultdict[tuple[str, str], _Between] = defaultdict(lambda: _Between([], []))
+    asked = {"subjects": subjects, "actors": actors, "now": now}
+    for subject, actor, relation, role in tx.rows(_RELATIONS, asked):
+        found[subject, actor].ties.append((relation, Role(role)))
+    for subject, actor, act, purpose, fields, approval in tx.rows(_APPROVALS, asked):
+        found[subject, actor].approvals.append((act, purpose, fields, approval))
     return found
 
 
@@ -112,25 +152,61 @@ def _facts(
     book: RuleBook,
     one: Wanted,
     known: Known,
-    between: Mapping[tuple[str, str], list[tuple[str, Role]]],
-    offices: Mapping[ActorId, Sequence[str]],
+    between: Mapping[tuple[str, str], _Between],
+    offices: Mapping[ActorId, _Office],
     events: Sequence[Event],
     now: int,
 ) -> Facts:
-    kind = known.kinds.get(one.subject)
-    active = one.acting in offices
-    ties = between.get((one.subject, one.acting), []) if active else []
-    roles = frozenset((Scope.ORG, Role(role)) for role in offices.get(one.acting, ()))
+    row = known.rows.get(one.subject)
+    kind = row.kind if row is not None and row.active else None
+    office = offices.get(one.acting)
+    ties, approvals = between.get((one.subject, one.acting), ([], [])) if office is not None else ([], [])
+    roles = frozenset((Scope.ORG, role) for role in (office.roles if office is not None else ()))
     relation = Relation.NONE
     try:
-        relation, held = _tied(ties)
+        relation, held = _tied([tie for tie in ties if tie[0] != TICKET])
         roles |= held
         birth = known.birth(one.subject)
         age = None if birth is None else age_on(birth, now)
         agreed, hides = _consent(book, one, events, birth, now)
-        return Facts(kind, relation, roles, age, agreed, hides, known.present(one.subject), now)
+        asked = None if row is None else SAME_GENDER_ADVISOR in row.wishes
+        return Facts(
+            kind,
+            relation,
+            roles,
+            age,
+            agreed,
+            hides,
+            known.present(one.subject),
+            now,
+            ticket=any(tie == TICKET for tie, _ in ties),
+            approvals=_approved(one, approvals),
+            same_gender_asked=asked,
+            other_gender=_other(office, known, one.subject) if asked else None,
+        )
     except Exception:  # noqa: BLE001 - whatever went wrong with this subject's facts: hide, and record that
         return Facts(kind, relation, roles, None, {}, frozenset(), frozenset(), now, usable=False)
+
+
+def _approved(one: Wanted, approvals: Iterable[tuple[Action, Purpose, str, str]]) -> Mapping[FieldName, str]:
+    """Return the approval that covers each field for exactly this act and purpose."""
+    return {
+        FieldName(field): approval
+        for act, purpose, fields, approval in approvals
+        if (act, purpose) == (one.action, one.purpose)
+        for field in fields.split()
+    }
+
+
+def _other(office: _Office | None, known: Known, subject: SubjectId) -> bool | None:
+    """Say whether the actor's gender is another than the member's; None where one is not known.
+
+    Asked only where the household asks, and the cell is opened only for staff: the rest stays sealed.
+    """
+    if office is None or not office.gender:
+        return None
+    gender = known.gender(subject)
+    return None if gender is None else office.gender != gender
 
 
 def _tied(ties: Sequence[tuple[str, Role]]) -> tuple[Relation, frozenset[tuple[Scope, Role]]]:

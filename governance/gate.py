@@ -15,7 +15,7 @@ from typing import Final
 from audit import ledger
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError
 from audit.ledger import LogError
-from governance import facts, subjects, testimony
+from governance import approving, emergencies, facts, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import Facts, FieldDecision, decide_fields
@@ -64,6 +64,7 @@ class Gate:
                 known = facts.collect(tx, book, _wanted(asks), known_of(found, self._opening), now)
                 decisions = [_decide(book, plan, ask, fact) for ask, fact in zip(asks, known, strict=True)]
                 names = names_of(tx, _people(asks))
+                emergencies.open_reviews(tx, self._opening, asks, decisions, names, now)
                 entries = [
                     testimony.of_fields(ask, fact, decision, names, book.fingerprint)
                     for ask, fact, decision in zip(asks, known, decisions, strict=True)
@@ -160,6 +161,8 @@ class Gate:
                 decisions = _decide(book, force.rules.plan, ask, known)
                 granted = known.known and all(one.effect is Effect.SHOW for one in decisions)
                 cells = self._store(tx, book, request, found, now) if granted else {}
+                if granted:
+                    approving.use_up(tx, ask.subject, (one.approval for one in decisions), now)
                 names = names_of(tx, _people([ask]))
                 entry = testimony.of_fields(ask, known, decisions, names, book.fingerprint, cells)
                 receipt = ledger.append(tx, [entry, *_rehearse(force, [ask], [known], [decisions])])[0]
@@ -194,6 +197,8 @@ def _form(book: RuleBook, decision: FieldDecision) -> EntityType | None:
 def _decide(book: RuleBook, plan: Plan, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
     if ask.action is Action.READ and not ask.reveal:
         fact = fact._replace(present=None)  # whoever holds the data knows which fields are filled
+    if ask.emergency:
+        fact = fact._replace(emergency=True)
     return decide_fields(book, plan, ask.action, ask.fields, ask.purpose, fact)
 
 
@@ -221,9 +226,10 @@ def known_of(found: Found, opening: Opening) -> facts.Known:
         return frozenset(field for owner, field in found.cells if owner == subject)
 
     return facts.Known(
-        {one: row.kind for one, row in found.subjects.items() if row.active},
+        found.subjects,
         present,
         lambda subject: opening.birth(found, subject),
+        lambda subject: opening.gender(found, subject),
     )
 
 
@@ -242,7 +248,7 @@ def _fields_of(asks: Iterable[Ask]) -> set[FieldName]:
 
 
 def _wanted(asks: Iterable[Ask]) -> list[facts.Wanted]:
-    return [facts.Wanted(ask.subject, ask.acting, ask.purpose, ask.fields) for ask in asks]
+    return [facts.Wanted(ask.subject, ask.acting, ask.purpose, ask.fields, ask.action) for ask in asks]
 
 
 def _people(asks: Iterable[Ask]) -> set[str]:

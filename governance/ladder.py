@@ -110,6 +110,7 @@ _BASES: Final = (
     Reason.GUARDIAN_CONSENT,
     Reason.PRIMARY_CONSENT,
     Reason.LEGAL_BASIS,
+    Reason.EMERGENCY_ACCESS,
 )
 # Reasons that end the asking before consent and age have been looked at.
 _EARLY: Final = (Reason.UNKNOWN_FIELD, Reason.UNKNOWN_PURPOSE, Reason.RECIPIENT_UNAVAILABLE)
@@ -309,12 +310,14 @@ def _field_line(
         return " ".join(reason.sentence(language) for reason in reasons)
     if gate is Gate.PURPOSE:
         title = purpose_title(entry.purpose, labels.book, language)
-        return say("规则手册里有这个目的：%(purpose)s。", purpose=title)
+        claimed = [one.sentence(language) for one in reasons_of(entry.why) if one is Reason.EMERGENCY_CLAIMED]
+        return " ".join([say("规则手册里有这个目的：%(purpose)s。", purpose=title), *claimed])
     if gate is Gate.CONSENT:
         basis = next((reason for reason in reasons if reason in _BASES), None)
         return say("规则不要求另行同意。") if basis is None else basis.sentence(language)
     if gate is Gate.MINORS:
-        return say("没有触发保护未成年人的禁止。")
+        approved = [one.sentence(language) for one in reasons if one is Reason.APPROVED]
+        return " ".join([say("没有触发保护未成年人的禁止。"), *approved])
     if entry.act == "write":
         return say("允许写入。") if outcome.effect is Effect.SHOW else say("没有写入。")
     told = [

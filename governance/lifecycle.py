@@ -1,4 +1,4 @@
-"""Who there is and who is what to whom: households, members, guardianships, assignments, services.
+"""Who there is and who is what to whom: households, members, guardianships, assignments, tickets, services.
 
 Promises that relations are materialised per subject at the moment they begin, so that a decision reads
 them with one keyed statement; that every change of a fact moves the epochs of all subjects it touches;
@@ -20,12 +20,13 @@ from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from consent import registry
 from governance import subjects
+from governance.facts import TICKET
 from governance.opening import Opening
 from governance.records import Actor, RelationRow, Subject
 from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
 from policies.identifiers import Prefix
-from policies.terms import ActorId, HouseholdId, MemberId, Relation, Role, SubjectId, SubjectKind
+from policies.terms import ActorId, Gender, HouseholdId, MemberId, Relation, Role, SubjectId, SubjectKind
 from policies.transaction import Transaction
 
 _subject, _relation, _actor = Subject.__table__, RelationRow.__table__, Actor.__table__
@@ -34,7 +35,7 @@ _KINDS: Final = {Prefix.SERVICE: "service", Prefix.STAFF: "staff", Prefix.MEMBER
 _ADD_SUBJECT: Final = insert(_subject)
 _ADD_ACTOR: Final = insert(_actor)
 _ADD_RELATION: Final = insert(_relation)
-_HOME_OF: Final = select(_subject.c.household_id).where(
+_HOME_OF: Final = select(_subject.c.household_id, _subject.c.wishes).where(
     _subject.c.id == bindparam("subject"), _subject.c.state == "active"
 )
 _RESIDENTS: Final = select(_relation.c.actor_id, _relation.c.role).where(
@@ -51,6 +52,30 @@ _END: Final = (
         or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
     )
     .values(ends_at=bindparam("now"))
+)
+_PROLONG: Final = (
+    update(_relation)
+    .where(
+        _relation.c.subject_id == bindparam("subject"),
+        _relation.c.actor_id == bindparam("actor"),
+        _relation.c.relation == TICKET,
+        _relation.c.starts_at <= bindparam("now"),
+        or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
+    )
+    .values(ends_at=bindparam("until"))
+)
+_OPEN: Final = select(_relation.c.actor_id).where(
+    _relation.c.subject_id == bindparam("subject"),
+    _relation.c.actor_id == bindparam("actor"),
+    _relation.c.relation == bindparam("kind"),
+    _relation.c.starts_at <= bindparam("now"),
+    or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
+)
+_OF_HOUSEHOLD: Final = select(_subject.c.id).where(_subject.c.household_id == bindparam("household"))
+_WISH: Final = (
+    update(_subject)
+    .where(_subject.c.household_id == bindparam("household"))
+    .values(wishes=bindparam("words"))
 )
 _RETIRE: Final = update(_actor).where(_actor.c.id == bindparam("actor")).values(state="ended")
 
@@ -78,10 +103,16 @@ class Lifecycle:
         self._keeper = keeper
 
     def add_actor(
-        self, tx: Transaction, actor_id: ActorId, label: str, roles: Sequence[Role], now: int
+        self,
+        tx: Transaction,
+        actor_id: ActorId,
+        label: str,
+        roles: Sequence[Role],
+        now: int,
+        gender: Gender | None = None,
     ) -> None:
         """Register a service or a member of staff with the roles it holds everywhere."""
-        self._insert_actor(tx, actor_id, label, roles)
+        self._insert_actor(tx, actor_id, label, roles, gender)
         self._note(tx, "actor.added", SYSTEM, (), now, resource=actor_id)
 
     def retire_actor(self, tx: Transaction, actor_id: ActorId, now: int, by: By = SYSTEM) -> None:
@@ -91,8 +122,22 @@ class Lifecycle:
 
     def add_household(self, tx: Transaction, household: HouseholdId, now: int, by: By = SYSTEM) -> None:
         """Make an empty household."""
-        self._insert_subject(tx, SubjectId(household), SubjectKind.HOUSEHOLD, household)
+        self._insert_subject(tx, SubjectId(household), SubjectKind.HOUSEHOLD, household, "")
         self._note(tx, "household.added", by, (SubjectId(household),), now)
+
+    def ask_same_gender(
+        self, tx: Transaction, household: HouseholdId, now: int, *, asked: bool = True, by: By = SYSTEM
+    ) -> None:
+        """Let a household ask for advisors of each member's own gender, or ask no longer (S12).
+
+        The wish is copied to every member, because a decision reads the rows of its own subject only.
+        """
+        self._held_home(tx, SubjectId(household))
+        everybody = [SubjectId(row[0]) for row in tx.rows(_OF_HOUSEHOLD, {"household": household})]
+        subjects.change(tx, everybody)
+        tx.run(_WISH, {"household": household, "words": subjects.SAME_GENDER_ADVISOR if asked else ""})
+        act = "profile.asked" if asked else "profile.unasked"
+        self._note(tx, act, by, everybody, now, resource=subjects.SAME_GENDER_ADVISOR)
 
     def add_member(
         self,
@@ -108,11 +153,11 @@ class Lifecycle:
 
         The birth date is needed from the first moment: what the law forbids towards minors hangs on it.
         """
-        self._home(tx, SubjectId(household))
+        wishes = self._held_home(tx, SubjectId(household))
         residents: dict[str, list[str]] = {}
         for actor, role in tx.rows(_RESIDENTS, {"household": household, "now": now}):
             residents.setdefault(actor, []).append(role)
-        self._insert_subject(tx, SubjectId(member), SubjectKind.MEMBER, household)
+        self._insert_subject(tx, SubjectId(member), SubjectKind.MEMBER, household, wishes)
         self._insert_actor(tx, ActorId(member), "", ())
         self._opening.enter_birth(tx, self._keeper.latest.book, SubjectId(member), birth, now)
         for role in roles:
@@ -168,26 +213,62 @@ class Lifecycle:
     def end_assignment(
         self, tx: Transaction, subject: SubjectId, staff: ActorId, now: int, by: By = SYSTEM
     ) -> None:
-        """Take a subject out of a portfolio at once."""
+        """Take a subject out of a portfolio at once, and close the tickets that were open with it."""
         subjects.change(tx, [subject])
         self._end(tx, subject, staff, Relation.ASSIGNED, now)
+        tx.run(_END, {"subject": subject, "actor": staff, "kind": TICKET, "now": now})
         self._note(tx, "assignment.ended", by, (subject,), now, resource=staff)
 
-    def _home(self, tx: Transaction, subject: SubjectId) -> HouseholdId:
-        rows = tx.rows(_HOME_OF, {"subject": subject})
+    def open_ticket(
+        self, tx: Transaction, subject: SubjectId, staff: ActorId, now: int, until: int, by: By = SYSTEM
+    ) -> None:
+        """Open a service ticket of a subject with the member of staff it is assigned to, for a term.
+
+        A further opening gives the ticket a new term. Raises UnknownPartyError for anybody else's subject.
+        """
+        subjects.change(tx, [subject])
+        about = {"subject": subject, "actor": staff, "now": now}
+        if not tx.rows(_OPEN, {**about, "kind": Relation.ASSIGNED.value}):
+            raise UnknownPartyError
+        if not tx.run(_PROLONG, {**about, "until": until}):
+            self._tie(tx, subject, staff, TICKET, "", now, until)
+        self._note(tx, "ticket.opened", by, (subject,), now, resource=staff)
+
+    def close_ticket(
+        self, tx: Transaction, subject: SubjectId, staff: ActorId, now: int, by: By = SYSTEM
+    ) -> None:
+        """Close the ticket; what needed it is shut at this commit."""
+        subjects.change(tx, [subject])
+        if not tx.run(_END, {"subject": subject, "actor": staff, "kind": TICKET, "now": now}):
+            raise UnknownPartyError
+        self._note(tx, "ticket.closed", by, (subject,), now, resource=staff)
+
+    def _home(self, tx: Transaction, subject: SubjectId) -> None:
+        if not tx.rows(_HOME_OF, {"subject": subject}):
+            raise UnknownPartyError
+
+    def _held_home(self, tx: Transaction, household: SubjectId) -> str:
+        """Hold a household against changes of its profile and its members; return what it asks for."""
+        subjects.change(tx, [household])
+        rows = tx.rows(_HOME_OF, {"subject": household})
         if not rows:
             raise UnknownPartyError
-        return HouseholdId(rows[0][0])
+        return str(rows[0][1])
 
     def _insert_subject(
-        self, tx: Transaction, subject: SubjectId, kind: SubjectKind, household: HouseholdId
+        self, tx: Transaction, subject: SubjectId, kind: SubjectKind, household: HouseholdId, wishes: str
     ) -> None:
-        tx.run(
-            _ADD_SUBJECT,
-            {"id": subject, "kind": kind.value, "household_id": household, "state": "active", "epoch": 1},
-        )
+        row = {"id": subject, "kind": kind.value, "household_id": household, "state": "active", "epoch": 1}
+        tx.run(_ADD_SUBJECT, {**row, "wishes": wishes})
 
-    def _insert_actor(self, tx: Transaction, actor_id: ActorId, label: str, roles: Sequence[Role]) -> None:
+    def _insert_actor(
+        self,
+        tx: Transaction,
+        actor_id: ActorId,
+        label: str,
+        roles: Sequence[Role],
+        gender: Gender | None = None,
+    ) -> None:
         prefix = Prefix(actor_id[: actor_id.index("_") + 1])
         tx.run(
             _ADD_ACTOR,
@@ -197,6 +278,7 @@ class Lifecycle:
                 "label": label,
                 "state": "active",
                 "roles": " ".join(sorted(roles)),
+                "gender": "" if gender is None else gender.value,
             },
         )
 
@@ -210,12 +292,17 @@ class Lifecycle:
         now: int,
         until: int | None = None,
     ) -> None:
+        self._tie(tx, subject, actor, relation.value, role, now, until)
+
+    def _tie(
+        self, tx: Transaction, subject: str, actor: str, tie: str, role: str, now: int, until: int | None
+    ) -> None:
         tx.run(
             _ADD_RELATION,
             {
                 "subject_id": subject,
                 "actor_id": actor,
-                "relation": relation.value,
+                "relation": tie,
                 "role": role,
                 "starts_at": now,
                 "ends_at": until,

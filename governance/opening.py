@@ -1,8 +1,8 @@
 """The one place where plaintext exists: opens sealed cells, seals new ones, knows each value's place.
 
-Promises that a birth date opened as a fact for a decision is never released by that path, and that what
-a place is follows from the rule book and the locked subject row, never from a caller. Which modules may
-come near keys and sealing is a list in ``pyproject.toml``; this is the only one that opens values.
+Promises that a birth date or gender opened as a fact for a decision is never released by that path, and
+that what a place is follows from the rule book and the locked subject row, never from a caller. Which
+modules may come near keys and sealing is a list in ``pyproject.toml``; this is the only one that opens.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
-from governance.vault import AGE_FACTS, Found, SealedCell, Vault
+from governance.vault import AGE_FACTS, FACTS_OF, GENDER_FACTS, Found, SealedCell, Vault
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
-from policies.terms import FieldName, KeyClass, SubjectId
+from policies.terms import FieldName, Gender, KeyClass, SubjectId
 from policies.transaction import Transaction
 from redaction.sealing import Place, Sealed, Sealer, SealError, WrappedKey
 
-_KEPT_BIRTHS: Final = 4096
+_KEPT_FACTS: Final = 4096
 
 DoesNotOpenError = SealError
 """What opening raises; one error for every cause."""
@@ -31,8 +31,8 @@ class Opening:
     def __init__(self, sealer: Sealer, vault: Vault) -> None:
         self._sealer = sealer
         self._vault = vault
-        # Birth dates by ciphertext: a rewritten cell is another key, an erased one is never looked up.
-        self._births: OrderedDict[bytes, date] = OrderedDict()
+        # Facts by ciphertext: a rewritten cell is another key, an erased one is never looked up.
+        self._facts: OrderedDict[bytes, str] = OrderedDict()
 
     def value(self, found: Found, subject: SubjectId, field: FieldName) -> str:
         """Open one value. Only after the decision that allows it has been committed."""
@@ -43,20 +43,32 @@ class Opening:
 
     def birth(self, found: Found, subject: SubjectId) -> date | None:
         """Open the birth date as a fact for a decision; None if there is none on record."""
-        cell = found.cells.get((subject, AGE_FACTS))
+        text = self._fact(found, subject, AGE_FACTS)
+        return None if text is None else date.fromisoformat(text)
+
+    def gender(self, found: Found, subject: SubjectId) -> Gender | None:
+        """Open the gender as a fact for a decision; None if there is none on record, or none we know."""
+        text = self._fact(found, subject, GENDER_FACTS)
+        return next((known for known in Gender if known == text), None)
+
+    def _fact(self, found: Found, subject: SubjectId, field: FieldName) -> str | None:
+        cell = found.cells.get((subject, field))
         if cell is None:
             return None
-        known = self._births.get(cell.sealed.cell)
+        known = self._facts.get(cell.sealed.cell)
         if known is None:
-            known = date.fromisoformat(self.value(found, subject, AGE_FACTS))
-            self._births[cell.sealed.cell] = known
-            if len(self._births) > _KEPT_BIRTHS:
-                self._births.popitem(last=False)
+            known = self._facts[cell.sealed.cell] = self.value(found, subject, field)
+            if len(self._facts) > _KEPT_FACTS:
+                self._facts.popitem(last=False)
         return known
 
     def birth_of(self, tx: Transaction, member: SubjectId) -> date | None:
         """Return a member's birth date as a fact, for decisions outside the two walks."""
-        return self.birth(self._vault.peek(tx, member), member)
+        return self.birth(self.facts_about(tx, member), member)
+
+    def facts_about(self, tx: Transaction, subject: SubjectId) -> Found:
+        """Return a subject with what is sealed as facts about it, and none of its values."""
+        return self._vault.peek(tx, subject)
 
     def seal(
         self,
@@ -67,11 +79,10 @@ class Opening:
         values: Mapping[FieldName, str],
         now: int,
     ) -> dict[FieldName, SealedCell]:
-        """Seal values at their places; a birth date is sealed a second time, as a fact for decisions."""
+        """Seal values at their places; birth date and gender a second time, as facts for decisions."""
         keys = self._vault.keys_of(tx, subject)
         texts = dict(values)
-        if "birth_date" in values:
-            texts[AGE_FACTS] = values[FieldName("birth_date")]
+        texts |= {fact: values[field] for field, fact in FACTS_OF.items() if field in values}
         cells = {}
         for field, text in texts.items():
             place = _place(found, subject, field, _class_of(book, field))
@@ -90,14 +101,25 @@ class Opening:
     def seal_alone(self, tx: Transaction, owner_id: str, entity: str, text: str, now: int) -> Sealed:
         """Seal a text that belongs to no member, with a key of its own (a review's message text)."""
         key = self._fresh_key(tx, owner_id, KeyClass.MESSAGE, now)
-        return self._sealer.seal(key, Place(owner_id, entity, owner_id, "text", KeyClass.MESSAGE), text)
+        return self._sealer.seal(key, _alone(owner_id, entity, "text"), text)
 
-    def open_alone(self, tx: Transaction, owner_id: str, entity: str, sealed: Sealed) -> str:
-        """Open what ``seal_alone`` sealed."""
+    def seal_beside(self, tx: Transaction, owner_id: str, entity: str, column: str, text: str) -> Sealed:
+        """Seal a further text under the key that ``seal_alone`` made for this owner."""
+        return self._sealer.seal(self._key_alone(tx, owner_id), _alone(owner_id, entity, column), text)
+
+    def open_alone(
+        self, tx: Transaction, owner_id: str, entity: str, sealed: Sealed | bytes, column: str = "text"
+    ) -> str:
+        """Open what ``seal_alone`` or ``seal_beside`` sealed."""
+        place = _alone(owner_id, entity, column)
+        cell = Sealed(sealed) if isinstance(sealed, bytes) else sealed
+        return self._sealer.open(self._key_alone(tx, owner_id), place, cell)
+
+    def _key_alone(self, tx: Transaction, owner_id: str) -> WrappedKey:
         key = self._vault.keys_of(tx, owner_id).get(KeyClass.MESSAGE)
         if key is None:
             raise DoesNotOpenError
-        return self._sealer.open(key, Place(owner_id, entity, owner_id, "text", KeyClass.MESSAGE), sealed)
+        return key
 
     def _fresh_key(self, tx: Transaction, owner_id: str, key_class: KeyClass, now: int) -> WrappedKey:
         key = self._sealer.new_key(new_id(Prefix.KEY), owner_id, key_class)
@@ -110,6 +132,10 @@ def _place(found: Found, subject: SubjectId, field: FieldName, key_class: KeyCla
 
 
 def _class_of(book: RuleBook, field: FieldName) -> KeyClass:
-    key_class = KeyClass.AGE if field == AGE_FACTS else book.fields[field].key_class
+    key_class = KeyClass.AGE if field in FACTS_OF.values() else book.fields[field].key_class
     assert key_class is not None, "channels hold no values and are never sealed"
     return key_class
+
+
+def _alone(owner_id: str, entity: str, column: str) -> Place:
+    return Place(owner_id, entity, owner_id, column, KeyClass.MESSAGE)

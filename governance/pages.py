@@ -36,7 +36,7 @@ POLICY: Final = (
 _HERE: Final = Path(__file__).parent
 _LOCALES: Final = {"zh": "zh_CN", "en": "en_GB"}
 _YEAR: Final = 365 * 24 * 3600
-_LONGEST_FORM: Final = 2_000
+_LONGEST_FORM: Final = 4_000
 _PAGES: Final = ("/centre", "/console", "/link/", "/sign-out")
 _HEADERS: Final = {
     "content-security-policy": POLICY,
@@ -148,7 +148,8 @@ def _examine_origin(request: Request) -> None:
         raise ProblemError(Problem.FOREIGN_FORM)
 
 
-async def _form(request: Request) -> Mapping[str, str]:
+async def form_of(request: Request) -> Mapping[str, str]:
+    """Return the fields of a form; a route has examined its origin and token before."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise ProblemError(Problem.FOREIGN_FORM)
@@ -175,7 +176,7 @@ def page_route(authenticate: Authenticate) -> type[APIRoute]:
                 request.state.caller = caller
                 if request.method == "POST":
                     _examine_origin(request)
-                    form = await _form(request)
+                    form = await form_of(request)
                     if caller is not None and not hmac.compare_digest(
                         form.get("token", "").encode(), form_token(request).encode()
                     ):

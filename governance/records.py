@@ -39,7 +39,10 @@ class Record(SQLModel):
 
 
 class Subject(Record, table=True):
-    """A member or a household. Its row is what deciding transactions lock."""
+    """A member or a household. Its row is what deciding transactions lock.
+
+    ``wishes`` are what the household asks for, words separated by spaces, copied to each of its members.
+    """
 
     __tablename__ = "subject"
     id: str = Field(sa_column=text_column(key=True))
@@ -47,10 +50,11 @@ class Subject(Record, table=True):
     household_id: str = Field(sa_column=text_column())
     state: str = Field(sa_column=text_column())
     epoch: int = Field(sa_column=time_column())
+    wishes: str = Field(default="", sa_column=text_column())
 
 
 class RelationRow(Record, table=True):
-    """What one actor is to one subject, from when until when."""
+    """What one actor is to one subject, from when until when; or (``ticket``) a case open between them."""
 
     __tablename__ = "relation"
     subject_id: str = Field(sa_column=text_column(key=True))
@@ -62,7 +66,10 @@ class RelationRow(Record, table=True):
 
 
 class Actor(Record, table=True):
-    """A service, a member of staff or a member as somebody who acts. ``roles`` are held everywhere."""
+    """A service, a member of staff or a member as somebody who acts. ``roles`` are held everywhere.
+
+    ``gender`` is that of a member of staff, empty where it is not known; a member's is sealed (``cell``).
+    """
 
     __tablename__ = "actor"
     id: str = Field(sa_column=text_column(key=True))
@@ -70,6 +77,7 @@ class Actor(Record, table=True):
     label: str = Field(sa_column=text_column())
     state: str = Field(sa_column=text_column())
     roles: str = Field(sa_column=text_column())
+    gender: str = Field(default="", sa_column=text_column())
 
 
 class ApiKey(Record, table=True):
@@ -171,6 +179,50 @@ class Review(Record, table=True):
     text: bytes = Field(sa_column=bytes_column())
     state: str = Field(sa_column=text_column())
     created_at: int = Field(sa_column=time_column())
+
+
+class Approval(Record, table=True):
+    """What somebody asks to be approved about one subject, and what became of it.
+
+    ``decided_by`` is the guardian who said yes or whoever said no, ``cleared_by`` the officer who said yes
+    to access by staff. ``fields`` are separated by spaces and sorted.
+    """
+
+    __tablename__ = "approval"
+    __table_args__ = (Index("approval_id", "id", unique=True),)
+    subject_id: str = Field(sa_column=text_column(key=True))
+    id: str = Field(sa_column=text_column(key=True))
+    actor_id: str = Field(sa_column=text_column())
+    act: str = Field(sa_column=text_column())
+    fields: str = Field(sa_column=text_column())
+    purpose: str = Field(sa_column=text_column())
+    state: str = Field(sa_column=text_column())
+    asked_at: int = Field(sa_column=time_column())
+    expires_at: int = Field(sa_column=time_column())
+    decided_by: str | None = Field(sa_column=text_column(null=True))
+    decided_at: int | None = Field(sa_column=time_column(null=True))
+    cleared_by: str | None = Field(sa_column=text_column(null=True))
+    used_at: int | None = Field(sa_column=time_column(null=True))
+
+
+class AccessReview(Record, table=True):
+    """A read in an emergency that waits for an officer; the reason is sealed with a key of the review's own.
+
+    ``subject`` is the pseudonym: whoever is erased is erased here as well.
+    """
+
+    __tablename__ = "access_review"
+    id: str = Field(sa_column=text_column(key=True))
+    kind: str = Field(sa_column=text_column())
+    decision_id: str = Field(sa_column=text_column())
+    actor_id: str = Field(sa_column=text_column())
+    subject: bytes = Field(sa_column=bytes_column())
+    text: bytes = Field(sa_column=bytes_column())
+    state: str = Field(sa_column=text_column())
+    created_at: int = Field(sa_column=time_column())
+    closed_by: str | None = Field(sa_column=text_column(null=True))
+    closed_at: int | None = Field(sa_column=time_column(null=True))
+    note: bytes | None = Field(sa_column=bytes_column(null=True))
 
 
 class PermitUse(Record, table=True):

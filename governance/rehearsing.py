@@ -1,8 +1,8 @@
 """Past decisions asked again under other rules: what would have been decided differently.
 
-Promises that nothing is guessed: the facts are those on record for the instant of the decision (relations
-have terms, consents are events that only grow), and a decision is compared with what the version that made
-it says to the same facts, so a fact that has moved since shows as moved and not as an effect of the rules.
+Promises that nothing is guessed: the facts are those on record for the instant of the decision
+(``governance.recollecting``), and a decision is compared with what the version that made it says to the same
+facts, so a fact that has moved since shows as moved and not as an effect of the rules.
 People who were erased cannot be asked again, and are counted. Replaying opens ages as facts: it is itself
 an entry of the log, committed before anything is told.
 """
@@ -10,45 +10,33 @@ an entry of the log, committed before anything is told.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, select
-
 from audit import ledger
-from audit.entry import Actor, ActorType, Entry, Kind, Party, Verdict
-from audit.records import SubjectPseudonym
-from governance import facts, subjects
-from governance.decision import Facts, decide_fields, decide_send
+from audit.entry import Actor, Entry, Kind, Party, Verdict
+from governance.decision import decide_fields, decide_send
+from governance.recollecting import ACTIONS, Past, past, people_behind
 from governance.rulekeeping import RulesUnavailableError
-from governance.subjects import Hold
 from governance.wiring import Service
 from policies.book import RuleBook
 from policies.plan import Plan, compile_plan
+from policies.reasons import Reason
 from policies.terms import (
     Action,
-    ActorId,
     Effect,
-    FieldName,
     Outcome,
-    Purpose,
     RuleId,
     ScreeningOutcome,
-    SubjectId,
 )
 from policies.transaction import Transaction
 
 _PAGE: Final = 500
-_ACTIONS: Final = {"read": Action.READ, "check": Action.READ, "write": Action.WRITE, "send": Action.SEND}
 _RANK: Final = {
     effect: rank for rank, effect in enumerate((Effect.HIDE, Effect.EXISTS, Effect.MASK, Effect.SHOW))
 }
-_name = SubjectPseudonym.__table__
-_BEHIND: Final = select(_name.c.pseudonym, _name.c.subject_id).where(
-    _name.c.pseudonym.in_(bindparam("names", expanding=True))
-)
 
 
 class Change(StrEnum):
@@ -116,16 +104,15 @@ def replay(service: Service, other: RuleBook, last: int, by: Party) -> Replay:
     cells: list[Cell] = []
     moved = lost = 0
     with service.database.reading() as tx:
-        behind = _people(tx, [entry for _, entry in entries])
+        behind = people_behind(tx, [entry for _, entry in entries])
         for index, entry in entries:
-            made_by = versions.of(entry.policy)
-            asked = _Asked.of(entry, behind)
-            if made_by is None or asked is None:
+            made_by, question = versions.of(entry.policy), past(entry, behind)
+            if made_by is None or question is None:
                 lost += 1
                 continue
-            then, now = asked.decide(service, tx, *made_by), asked.decide(service, tx, other, plan)
-            moved += any(recorded not in (was, "") for _, recorded, was in asked.recorded(then))
-            cells += asked.compare(index, then, now)
+            then = _decide(question, service, tx, *made_by)
+            moved += _moved(entry, then)
+            cells += _compare(question, index, then, _decide(question, service, tx, other, plan))
     counts = Counter(cell.change for cell in cells)
     order = list(Change)
     changed = sorted(
@@ -141,7 +128,7 @@ def _decisions(tx: Transaction, last: int) -> Iterator[tuple[int, Entry]]:
     while found < last:
         page = ledger.recent(tx, before, _PAGE)
         for index, entry in page:
-            if entry.act in _ACTIONS and entry.subjects and found < last:
+            if entry.act in ACTIONS and entry.subjects and found < last:
                 found += 1
                 yield index, entry
         if not page or page[-1][0] == 0:
@@ -149,101 +136,50 @@ def _decisions(tx: Transaction, last: int) -> Iterator[tuple[int, Entry]]:
         before = page[-1][0]
 
 
-def _people(tx: Transaction, entries: Sequence[Entry]) -> dict[str, str]:
-    """Return who stands behind the pseudonyms of these entries, as far as the log still knows."""
-    names = {name for entry in entries for name in entry.subjects}
-    for entry in entries:
-        for party in (entry.actor.party, entry.actor.on_behalf_of):
-            if party is not None and party.type is ActorType.MEMBER:
-                names.add(bytes.fromhex(party.id))
-    known: dict[str, str] = {}
-    ordered = sorted(names)
-    for start in range(0, len(ordered), _PAGE):
-        rows = tx.rows(_BEHIND, {"names": ordered[start : start + _PAGE]})
-        known |= {bytes(name).hex(): subject for name, subject in rows}
-    return known
+_Answers = dict[str, tuple[str, tuple[RuleId, ...]]]
+"""The effect or outcome of each thing asked about, and the rules behind it."""
 
 
-class _Asked(NamedTuple):
-    """One past question, with the people it was about and by."""
+def _decide(question: Past, service: Service, tx: Transaction, book: RuleBook, plan: Plan) -> _Answers:
+    fact = question.facts(service, tx, book)
+    if question.action is Action.SEND:
+        channel = question.things[0]
+        sent = decide_send(book, plan, channel, question.purpose, fact, ScreeningOutcome.ALLOW, slots_left=1)
+        return {channel: (sent.outcome.value, sent.rules)}
+    decided = decide_fields(book, plan, question.action, question.things, question.purpose, fact)
+    return {one.field: (one.effect.value if fact.known else Effect.HIDE.value, one.rules) for one in decided}
 
-    entry: Entry
-    subject: SubjectId
-    acting: ActorId
-    action: Action
 
-    @classmethod
-    def of(cls, entry: Entry, behind: dict[str, str]) -> _Asked | None:
-        party = entry.actor.on_behalf_of or entry.actor.party
-        acting = behind.get(party.id) if party.type is ActorType.MEMBER else party.id
-        subject = behind.get(entry.subjects[0].hex())
-        if acting is None or subject is None:
-            return None
-        return cls(entry, SubjectId(subject), ActorId(acting), _ACTIONS[entry.act])
+def _moved(entry: Entry, then: _Answers) -> bool:
+    """Say whether the version that decided would say something else to what is on record today.
 
-    @property
-    def things(self) -> tuple[FieldName, ...]:
-        if self.entry.message is not None:
-            return (FieldName(f"channel.{self.entry.message.channel}"),)
-        return tuple(FieldName(one.name) for one in self.entry.fields)
+    What was absent on its day, or stopped by the text itself, says nothing about facts.
+    """
+    if entry.message is not None:
+        content = any(code.startswith(("content_", "daily_")) for code in entry.why)
+        return not content and entry.message.outcome.value != then[f"channel.{entry.message.channel}"][0]
+    return any(
+        one.effect.value != then[one.name][0]
+        for one in entry.fields
+        if Reason.NOT_AVAILABLE.value not in one.why
+    )
 
-    def decide(
-        self, service: Service, tx: Transaction, book: RuleBook, plan: Plan
-    ) -> dict[str, tuple[str, tuple[RuleId, ...]]]:
-        """Return the effect or outcome of each thing asked about, and the rules behind it."""
-        purpose = Purpose(self.entry.purpose)
-        fact = self._facts(service, tx, book)
-        if self.action is Action.SEND:
-            channel = self.things[0]
-            sent = decide_send(book, plan, channel, purpose, fact, ScreeningOutcome.ALLOW, slots_left=1)
-            return {channel: (sent.outcome.value, sent.rules)}
-        decided = decide_fields(book, plan, self.action, self.things, purpose, fact._replace(present=None))
-        hidden = not fact.known
-        return {one.field: (Effect.HIDE.value if hidden else one.effect.value, one.rules) for one in decided}
 
-    def _facts(self, service: Service, tx: Transaction, book: RuleBook) -> Facts:
-        wanted = facts.Wanted(self.subject, self.acting, Purpose(self.entry.purpose), self.things)
-        rows = subjects.rows_of(tx, [self.subject], Hold.NONE)
-        known = facts.Known(
-            {one: row.kind for one, row in rows.items() if row.active},
-            lambda _: None,
-            lambda subject: service.opening.birth_of(tx, subject),
+def _compare(question: Past, index: int, then: _Answers, now: _Answers) -> Iterator[Cell]:
+    for thing in question.things:
+        was, (would_be, rules) = then[thing][0], now[thing]
+        change = _change(was, would_be)
+        yield Cell(
+            question.entry.decision,
+            index,
+            question.entry.t,
+            thing,
+            question.purpose,
+            change,
+            was,
+            would_be,
+            rules,
         )
-        return facts.collect(tx, book, [wanted], known, self.entry.t)[0]
-
-    def recorded(self, then: dict[str, tuple[str, tuple[RuleId, ...]]]) -> Iterator[tuple[str, str, str]]:
-        """Return each thing with what the log says and what its own version says to today's records.
-
-        What was absent on its day, or stopped by the text itself, says nothing about the rules.
-        """
-        if self.entry.message is not None:
-            told = self.entry.message.outcome
-            content = any(code.startswith(("content_", "daily_")) for code in self.entry.why)
-            yield self.things[0], "" if content else told.value, then[self.things[0]][0]
-            return
-        for one in self.entry.fields:
-            absent = "not_available" in one.why
-            yield one.name, "" if absent else one.effect.value, then[one.name][0]
-
-    def compare(
-        self,
-        index: int,
-        then: dict[str, tuple[str, tuple[RuleId, ...]]],
-        now: dict[str, tuple[str, tuple[RuleId, ...]]],
-    ) -> Iterator[Cell]:
-        for thing in self.things:
-            was, (would_be, rules) = then[thing][0], now[thing]
-            yield Cell(
-                self.entry.decision,
-                index,
-                self.entry.t,
-                thing,
-                self.entry.purpose,
-                _change(was, would_be),
-                was,
-                would_be,
-                rules,
-            )
 
 
 def _change(was: str, would_be: str) -> Change:

@@ -253,12 +253,12 @@ def compare_rules(chosen: argparse.Namespace) -> int:
     old, new = _book(chosen.a), _book(chosen.b)
     found = diff(old, new)
     code = ruletelling.seen_code(old.fingerprint, new.fingerprint)
-    _say(chosen, {**ruletelling.diff_document(found), "seen": code}, _diff_lines(found, code))
+    _say(chosen, {**ruletelling.diff_document(found), "seen": code}, _diff_lines(found, old, new, code))
     return DONE
 
 
-def _diff_lines(found: Diff, code: str) -> Iterator[str]:
-    yield from ruletelling.diff_lines(found, _LINES)
+def _diff_lines(found: Diff, old: RuleBook, new: RuleBook, code: str) -> Iterator[str]:
+    yield from ruletelling.diff_lines(found, old, new, _LINES)
     yield f"--seen {code}"
 
 
@@ -306,7 +306,11 @@ def publish_rules(chosen: argparse.Namespace) -> int:
         code = ruletelling.seen_code(old.fingerprint, book.fingerprint)
         if not chosen.seen:
             found = diff(old, book)
-            _say(chosen, {**ruletelling.diff_document(found), "seen": code}, _diff_lines(found, code))
+            _say(
+                chosen,
+                {**ruletelling.diff_document(found), "seen": code},
+                _diff_lines(found, old, book, code),
+            )
             print(
                 "看过之后再执行 / having seen this: governance policy publish "
                 f"{chosen.number} --by {chosen.by} --seen {code}",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from governance.rehearsing import Change as Outcome
 from governance.rehearsing import Replay
 from governance.times import rfc3339
-from policies.comparing import Direction, RoleSet
-from policies.knowledge import Known
-from policies.terms import Level
+from policies.book import RuleBook
+from policies.comparing import Direction
 from policies.whatif import Answer, Change, Diff
+from policies.wording import line_of
 
 _DIRECTIONS: Final = {
     Direction.RISES: ("新增允许", "newly allowed"),
@@ -24,19 +24,7 @@ _OUTCOMES: Final = {
     Outcome.NEWLY_DENIED: ("新增禁止", "newly denied"),
     Outcome.UNCHANGED: ("不变", "unchanged"),
 }
-_LEVELS: Final = {
-    Level.HIDDEN: ("不可见", "hidden"),
-    Level.EXISTS: ("只知有无", "exists"),
-    Level.MASKED: ("脱敏", "masked"),
-    Level.FULL: ("完整", "full"),
-}
-_FACTS: Final = {
-    Known.YES: "{}",
-    Known.NO: "!{}",
-    Known.UNKNOWN: "?{}",
-    Known.NOT_YES: "!{0}|?{0}",
-    Known.NOT_NO: "{0}|?{0}",
-}
+_MARKS: Final = {Direction.RISES: "↑", Direction.FALLS: "↓", Direction.DUTIES: "·"}
 
 
 def seen_code(in_force: str, other: str) -> str:
@@ -75,7 +63,7 @@ def _answer_document(answer: Answer) -> dict[str, object]:
     return {"level": answer.level.name.lower(), "duties": list(answer.duties)}
 
 
-def diff_lines(diff: Diff, most: int) -> Iterator[str]:
+def diff_lines(diff: Diff, old: RuleBook, new: RuleBook, most: int) -> Iterator[str]:
     """Yield a what-if for a terminal, at most so many lines of changes."""
     counts = "，".join(f"{_DIRECTIONS[one][0]} {diff.changed[one]}" for one in Direction)
     english = ", ".join(f"{diff.changed[one]} {_DIRECTIONS[one][1]}" for one in Direction)
@@ -84,39 +72,12 @@ def diff_lines(diff: Diff, most: int) -> Iterator[str]:
     for text in diff.beside:
         yield f"· {text}"
     for change in diff.changes[:most]:
-        yield _change_line(change)
+        mark, told = _MARKS[change.direction], line_of(change, old, new)
+        yield f"{mark} {_DIRECTIONS[change.direction][0]}  {told.zh}  ×{change.cells}"
+        yield f"  {_DIRECTIONS[change.direction][1]}  {told.en}"
     if len(diff.changes) > most:
         rest = len(diff.changes) - most
         yield f"… 还有 {rest} 行，加 --json 看全部 / {rest} more lines; all of them with --json"
-
-
-def _change_line(change: Change) -> str:
-    mark = {Direction.RISES: "↑", Direction.FALLS: "↓", Direction.DUTIES: "·"}[change.direction]
-    who = _some(map(_roles, change.role_sets))
-    facts = " ".join(_FACTS[value].format(name) for name, value in change.facts) or "—"
-    rules = f"{_some(change.rules_before)} → {_some(change.rules_after)}"
-    before, after = _answer(change.before), _answer(change.after)
-    return (
-        f"{mark} {_DIRECTIONS[change.direction][0]} {_DIRECTIONS[change.direction][1]}  "
-        f"{who}  {change.action} {_some(change.things)}  {_some(change.relations)}  "
-        f"{_some(purpose or '—' for purpose in change.purposes)}  {facts}  {before} → {after}  "
-        f"[{rules}]  ×{change.cells}"
-    )
-
-
-def _roles(roles: RoleSet) -> str:
-    return "+".join(sorted(role for _, role in roles)) or "-"
-
-
-def _some(words: Iterable[str], most: int = 4) -> str:
-    listed = list(words)
-    more = f" …+{len(listed) - most}" if len(listed) > most else ""
-    return (",".join(listed[:most]) or "—") + more
-
-
-def _answer(answer: Answer) -> str:
-    zh, en = _LEVELS[answer.level]
-    return f"{zh} {en}" + (f" ({';'.join(answer.duties)})" if answer.duties else "")
 
 
 def replay_document(replay: Replay) -> dict[str, object]:
@@ -153,7 +114,7 @@ def replay_lines(replay: Replay, most: int) -> Iterator[str]:
         zh, en = _OUTCOMES[cell.change]
         yield (
             f"{zh} {en}  {cell.decision_id}  {cell.field}  {cell.purpose}  "
-            f"{cell.was} → {cell.would_be}  [{_some(cell.rules)}]"
+            f"{cell.was} → {cell.would_be}  {' '.join(cell.rules)}"
         )
     if len(replay.cells) > most:
         rest = len(replay.cells) - most

@@ -35,6 +35,7 @@ from policies.terms import (
     Role,
     SubjectId,
 )
+from policies.transaction import Transaction
 
 _NOTICES: Final = {
     "service.health": "我们为您提供健康服务，需要处理您的健康记录。您可以随时撤回，撤回不影响其他服务。",
@@ -81,17 +82,14 @@ def seed(service: Service) -> Mapping[str, str]:
     keys: dict[str, str] = {}
     with service.database.transaction() as tx:
         for office in (*world.SERVICES, *world.STAFF):
-            service.lifecycle.add_actor(tx, ActorId(office.id), office.label, office.roles, now)
+            service.lifecycle.add_actor(
+                tx, ActorId(office.id), office.label, office.roles, now, office.gender
+            )
         for office in world.SERVICES:
             scopes = frozenset(map(Scope, office.scopes))
             keys[office.id] = identity.issue_key(tx, ActorId(office.id), scopes, now)
         for home in world.HOMES:
-            service.lifecycle.add_household(tx, HouseholdId(home.id), now)
-            for person in home.members:
-                birth = date.fromisoformat(person.values[_BIRTH])
-                service.lifecycle.add_member(
-                    tx, MemberId(person.id), HouseholdId(home.id), person.roles, birth, now
-                )
+            _settle(service, tx, home, now)
         for ward, guardian in world.GUARDIANS:
             service.lifecycle.link_guardian(tx, MemberId(ward.id), MemberId(guardian.id), "户口簿核验", now)
         for subject, staff, role in world.ASSIGNMENTS:
@@ -106,6 +104,16 @@ def seed(service: Service) -> Mapping[str, str]:
     return keys
 
 
+def _settle(service: Service, tx: Transaction, home: Home, now: int) -> None:
+    household = HouseholdId(home.id)
+    service.lifecycle.add_household(tx, household, now)
+    for person in home.members:
+        birth = date.fromisoformat(person.values[_BIRTH])
+        service.lifecycle.add_member(tx, MemberId(person.id), household, person.roles, birth, now)
+    if home.asks_same_gender:
+        service.lifecycle.ask_same_gender(tx, household, now)
+
+
 def _writer(person: Person) -> Person:
     """Return who may enter a person's values: the person, or a child's guardian."""
     return next((guardian for ward, guardian in world.GUARDIANS if ward is person), person)
@@ -113,6 +121,8 @@ def _writer(person: Person) -> Person:
 
 def _write(service: Service, writer: Person, about: Person | Home) -> None:
     values = {field: value for field, value in about.values.items() if field != _BIRTH}
+    if isinstance(about, Person):
+        values |= {FieldName(field): value for field, value in _gender(about).items()}
     ask = Ask(
         Caller(ActorId(writer.id), Prefix.MEMBER),
         ActorId(writer.id),
@@ -130,14 +140,20 @@ def _write(service: Service, writer: Person, about: Person | Home) -> None:
         raise SeedError(f"the rules do not let {writer.key} enter the values of {about.key}")
 
 
-def give_consent(service: Service, person: Person, purpose: str, categories: tuple[str, ...]) -> str:
-    """Tick and confirm a consent as the person would, and return its id."""
+def give_consent(
+    service: Service,
+    person: Person,
+    purpose: str,
+    categories: tuple[str, ...],
+    about: Person | None = None,
+) -> str:
+    """Tick and confirm a consent as the person would, for a ward if one is named; return its id."""
     assert service.sender is not None
     catching = _Catching(service.sender)
     consenting = service.consenting.with_sender(catching)
     on = On(Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST))
     terms = Terms(purpose, frozenset(categories), "", notice(purpose))
-    ticked = consenting.tick(on, SubjectId(person.id), terms, service.clock())
+    ticked = consenting.tick(on, SubjectId((about or person).id), terms, service.clock())
     consenting.confirm(on, ticked.consent_id, catching.last, service.clock())
     return ticked.consent_id
 
@@ -171,7 +187,7 @@ def as_document(keys: Mapping[str, str]) -> dict[str, object]:
                 "key": person.key,
                 "household": home.id,
                 "roles": list(person.roles),
-                "values": _plain(person.values),
+                "values": _plain(person.values) | _gender(person),
             }
             for home in world.HOMES
             for person in home.members
@@ -179,6 +195,10 @@ def as_document(keys: Mapping[str, str]) -> dict[str, object]:
         "staff": [_office(office) for office in world.STAFF],
         "services": [{**_office(office), "api_key": keys.get(office.id)} for office in world.SERVICES],
     }
+
+
+def _gender(person: Person) -> dict[str, str]:
+    return {} if person.gender is None else {"gender": person.gender.value}
 
 
 def _plain(values: Mapping[FieldName, str]) -> dict[str, str]:

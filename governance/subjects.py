@@ -21,7 +21,7 @@ from policies.transaction import Transaction
 _subject = Subject.__table__
 
 _ROWS: Final = (
-    select(_subject.c.id, _subject.c.kind, _subject.c.household_id, _subject.c.state)
+    select(_subject.c.id, _subject.c.kind, _subject.c.household_id, _subject.c.state, _subject.c.wishes)
     .where(_subject.c.id.in_(bindparam("subjects", expanding=True)))
     .order_by(_subject.c.id)
 )
@@ -49,6 +49,10 @@ _BUMP: Final = (
 )
 
 
+SAME_GENDER_ADVISOR: Final = "same_gender_advisor"
+"""The wish of a household for advisors of each member's own gender."""
+
+
 class SubjectRow(NamedTuple):
     """What is known of a subject without opening anything."""
 
@@ -56,14 +60,17 @@ class SubjectRow(NamedTuple):
     kind: SubjectKind
     household_id: str
     active: bool
+    wishes: frozenset[str] = frozenset()
 
 
 def rows_of(tx: Transaction, subjects: Collection[SubjectId], hold: Hold) -> dict[SubjectId, SubjectRow]:
     """Return the rows of those subjects that exist, held as asked until the transaction ends."""
     rows = tx.rows(_HOLDING[hold], {"subjects": sorted(subjects)})
     return {
-        SubjectId(id_): SubjectRow(SubjectId(id_), SubjectKind(kind), household, state == "active")
-        for id_, kind, household, state in rows
+        SubjectId(id_): SubjectRow(
+            SubjectId(id_), SubjectKind(kind), household, state == "active", frozenset(wishes.split())
+        )
+        for id_, kind, household, state, wishes in rows
     }
 
 

@@ -25,6 +25,7 @@ from governance.asking import Ask, SendAsk
 from governance.decision import Facts, FieldDecision, SendDecision
 from governance.permits import Permit
 from policies.identifiers import Prefix, kind_of, new_id
+from policies.reasons import Reason
 from policies.terms import Action, Effect, FieldName, Outcome, SubjectId
 
 _MOST_RULES: Final = 12
@@ -74,6 +75,7 @@ def of_fields(
     else:
         decision_word = Verdict.PERMIT if complete else Verdict.DENY
     consents = tuple(dict.fromkeys(one.consent for one in decisions if one.consent))
+    approvals = dict.fromkeys(one.approval for one in decisions if one.approval)
     return Entry(
         t=facts.now,
         kind=Kind.DECISION if ask.action is Action.READ else Kind.CHANGE,
@@ -81,12 +83,15 @@ def of_fields(
         dec=decision_word,
         actor=_actor(ask.caller.actor_id, ask.acting, facts, names),
         decision=ask.decision_id,
+        # That an emergency was declared is told even where nothing came of it; the words of the reason never.
+        why=(Reason.EMERGENCY_CLAIMED.value,) if ask.emergency else (),
         subjects=_about(ask.subject, names),
         fields=tuple(_outcome(one, written or {}) for one in decisions),
         purpose=ask.purpose,
         basis=Basis(consents) if consents else None,
         policy=policy,
         request=ask.request_id,
+        corr=next(iter(approvals), ""),
         n=shown,
     )
 

@@ -23,6 +23,11 @@ _cell, _key, _token = Cell.__table__, DataKey.__table__, IndexToken.__table__
 AGE_FACTS: Final = FieldName("@age")
 """The cell of the birth date as a fact for decisions; its key class is its own, and it is never shown."""
 
+GENDER_FACTS: Final = FieldName("@gender")
+"""The cell of the gender as a fact for decisions, likewise."""
+FACTS_OF: Final = {FieldName("birth_date"): AGE_FACTS, FieldName("gender"): GENDER_FACTS}
+"""Which values are sealed a second time, as facts."""
+
 _CELLS: Final = (
     select(_cell.c.subject_id, _cell.c.field, _cell.c.value, _key.c.kid, _key.c.key_class, _key.c.wrapped)
     .join_from(_cell, _key, _cell.c.kid == _key.c.kid)
@@ -74,7 +79,7 @@ class Vault:
     ) -> Found:
         """Read the subjects, held as asked, and their cells."""
         known = rows_of(tx, subjects, hold)
-        cells = tx.rows(_CELLS, {"subjects": sorted(subjects), "fields": [AGE_FACTS, *fields]})
+        cells = tx.rows(_CELLS, {"subjects": sorted(subjects), "fields": [*FACTS_OF.values(), *fields]})
         return Found(
             known,
             {
@@ -86,7 +91,7 @@ class Vault:
         )
 
     def peek(self, tx: Transaction, subject: SubjectId) -> Found:
-        """Read one subject's age facts without holding its row, for decisions outside the two walks."""
+        """Read one subject's facts without holding its row, for decisions outside the two walks."""
         return self.find(tx, [subject], (), Hold.NONE)
 
     def keys_of(self, tx: Transaction, owner_id: str) -> dict[KeyClass, WrappedKey]:

@@ -21,10 +21,12 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import Standing
 from consent.outbox import CodeSender, DevelopmentOutbox
+from governance.approving import Approving
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
 from governance.dispatch import Dispatch
+from governance.emergencies import Emergencies
 from governance.gate import Gate
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
@@ -68,6 +70,8 @@ class Service:
     dispatch: Dispatch
     consenting: Consenting
     lifecycle: Lifecycle
+    approving: Approving
+    emergencies: Emergencies
     permits: PermitDesk
     sender: CodeSender | None
     checkpoints: Checkpoints
@@ -218,6 +222,8 @@ def _wired(
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
         lifecycle=Lifecycle(opening, keeper),
+        approving=Approving(database, keeper),
+        emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
         checkpoints=checkpoints,

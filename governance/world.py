@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Final
 
 from policies.identifiers import Prefix
-from policies.terms import FieldName, Role
+from policies.terms import FieldName, Gender, Role
 
 _EPOCH_MS: Final = 0x019A_0000_0000
 
@@ -27,11 +27,15 @@ def fixed_id(prefix: Prefix, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member: who lives where, in which roles, with which values."""
+    """A member: who lives where, in which roles, with which values.
+
+    The gender is written like any value; it stands apart because its word is no secret one could look for.
+    """
 
     key: str
     roles: tuple[Role, ...]
     values: Mapping[FieldName, str]
+    gender: Gender | None = None
 
     @property
     def id(self) -> str:
@@ -41,11 +45,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A household with its shared values and its members."""
+    """A household: shared values, members, and whether it asks for advisors of each member's gender."""
 
     key: str
     values: Mapping[FieldName, str]
     members: tuple[Person, ...]
+    asks_same_gender: bool = False
 
     @property
     def id(self) -> str:
@@ -62,6 +67,7 @@ class Office:
     label: str
     roles: tuple[Role, ...] = ()
     scopes: tuple[str, ...] = ()
+    gender: Gender | None = None
 
     @property
     def id(self) -> str:
@@ -89,6 +95,7 @@ GRANDMOTHER: Final = Person(
         allergies="青霉素过敏",
         viewing_history="戏曲《锁麟囊》；养生讲座第三期",
     ),
+    Gender.FEMALE,
 )
 ZHANG_LI: Final = Person(
     "zhang_li",
@@ -105,6 +112,7 @@ ZHANG_LI: Final = Person(
         purchase_history="儿童绘本；家用血压计",
         chat_messages="周末带妈去复查，别忘了带病历",
     ),
+    Gender.FEMALE,
 )
 LI_QIANG: Final = Person(
     "li_qiang",
@@ -118,6 +126,7 @@ LI_QIANG: Final = Person(
         viewing_history="登山纪录片；夜跑装备测评",
         purchase_history="跑鞋；无线耳机",
     ),
+    Gender.MALE,
 )
 XIAO_MAN: Final = Person(
     "xiao_man",
@@ -128,6 +137,7 @@ XIAO_MAN: Final = Person(
         birth_date="2017-05-21",
         viewing_history="《小猪的夏天》第五集",
     ),
+    Gender.FEMALE,
 )
 ZHOU_MING: Final = Person(
     "zhou_ming",
@@ -138,16 +148,19 @@ ZHANG_HOME: Final = Home(
     "zhang",
     _values(address="上海市静安区测试路88号3栋502室", household_structure="三代同住：祖母、夫妻、一个孩子"),
     (ZHANG_LI, LI_QIANG, GRANDMOTHER, XIAO_MAN),
+    asks_same_gender=True,
 )
 ZHOU_HOME: Final = Home("zhou", _values(address="杭州市西湖区样例街1号"), (ZHOU_MING,))
 HOMES: Final = (ZHANG_HOME, ZHOU_HOME)
 
-WANG_MIN: Final = Office("wang_min", Prefix.STAFF, "客服 王敏")
-DOCTOR_CHEN: Final = Office("doctor_chen", Prefix.STAFF, "陈医生")
+WANG_MIN: Final = Office("wang_min", Prefix.STAFF, "客服 王敏", gender=Gender.FEMALE)
+DOCTOR_CHEN: Final = Office("doctor_chen", Prefix.STAFF, "陈医生", gender=Gender.MALE)
+SUN_YUE: Final = Office("sun_yue", Prefix.STAFF, "家庭顾问 孙悦", gender=Gender.FEMALE)
+LIU_YANG: Final = Office("liu_yang", Prefix.STAFF, "家庭顾问 刘洋", gender=Gender.MALE)
 OFFICER: Final = Office("officer", Prefix.STAFF, "合规官 赵宁", _roles("compliance_officer"))
 AUDITOR: Final = Office("auditor", Prefix.STAFF, "审计员 钱岚", _roles("auditor"))
 PRIVACY_ADMIN: Final = Office("privacy_admin", Prefix.STAFF, "个人信息保护专员 孙越", _roles("privacy_admin"))
-STAFF: Final = (WANG_MIN, DOCTOR_CHEN, OFFICER, AUDITOR, PRIVACY_ADMIN)
+STAFF: Final = (WANG_MIN, DOCTOR_CHEN, SUN_YUE, LIU_YANG, OFFICER, AUDITOR, PRIVACY_ADMIN)
 
 CRM: Final = Office(
     "crm",
@@ -173,5 +186,7 @@ ASSIGNMENTS: Final[Sequence[tuple[Person | Home, Office, str]]] = (
     (GRANDMOTHER, WANG_MIN, "agent"),
     (GRANDMOTHER, DOCTOR_CHEN, "clinician"),
     (ZHANG_LI, DOCTOR_CHEN, "clinician"),
+    (ZHANG_LI, SUN_YUE, "advisor"),
+    (ZHANG_LI, LIU_YANG, "advisor"),
 )
 GUARDIANS: Final[Sequence[tuple[Person, Person]]] = ((XIAO_MAN, ZHANG_LI), (XIAO_MAN, LI_QIANG))

@@ -57,7 +57,9 @@ STATED: Final = (
     Condition.HIDDEN,
     Condition.UNAPPROVED,
     Condition.TICKET,
-    Condition.SAME_GENDER,
+    Condition.SAME_GENDER_ASKED,
+    Condition.OTHER_GENDER,
+    Condition.EMERGENCY,
 )
 """The conditions that ``facts`` may name. The age comes from the person, profiling from the purpose."""
 

@@ -170,5 +170,6 @@ class Limits:
     sensitive_consent_days: int
     ask_again_days: int
     permit_seconds: int
+    approval_hours: int
     checks_per_call: int
     recipients_per_message: int

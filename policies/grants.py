@@ -4,7 +4,8 @@ Promises that a row either becomes a ``Grant`` whose every word is declared or b
 line. Casbin itself ignores a misspelt effect (the deny row vanishes), takes a quoted comma for a cell
 and drops unknown row kinds in silence; here each of these stops the start. An allow row that reaches a
 sensitive or closed field carries the ``consent`` condition (个人信息保护法 第二十九条), except for the
-person and the guardian. Deny rows carry no condition that would punish an agreement.
+person and the guardian, and except for a read in an emergency (第十三条第一款第四项), which is never for
+closed fields and always reviewed. Deny rows carry no condition that would punish an agreement.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ DUTIES: Final = {
     "optout": re.compile(r"required"),
     "choice": re.compile(r"non_personal"),
     "ttl": re.compile(r"[1-9][0-9]{1,4}"),
+    "review": re.compile(r"after"),
 }
 """What an answer may oblige its receiver to: ``ttl`` in seconds, the others by word."""
 
@@ -61,8 +63,12 @@ RULE_ID: Final = re.compile(r"[A-Z]{1,2}(?:-[A-Z]{2,6})?-[0-9]{2}")
 """The form of a rule's id."""
 
 _SPEAKS_FOR_ITSELF: Final = frozenset({Relation.SELF, Relation.WARD})
-_NEVER_ON_DENY: Final = frozenset({Condition.CONSENT, Condition.TICKET, Condition.SAME_GENDER})
-_NEVER_ON_ALLOW: Final = frozenset({Condition.HIDDEN, Condition.UNAPPROVED})
+_NEVER_ON_DENY: Final = frozenset({Condition.CONSENT, Condition.TICKET, Condition.EMERGENCY})
+_NEVER_ON_ALLOW: Final = frozenset(
+    {Condition.HIDDEN, Condition.UNAPPROVED, Condition.SAME_GENDER_ASKED, Condition.OTHER_GENDER}
+)
+_EMERGENCY_LAW: Final = "PIPL-13-1-4"
+_EMERGENCY_DUTIES: Final = frozenset({"log=high", "notify=subject", "review=after"})
 _Word = TypeVar("_Word", Scope, Relation)
 
 
@@ -147,6 +153,7 @@ class _Row:
         )
         self._one_of("rel", grant.relation, Relation)
         self._check_holder(grant)
+        self._check_emergency(grant)
         if type_ is None:
             self._check_object(grant)
             self._check_purpose(grant)
@@ -246,9 +253,25 @@ class _Row:
             self.fault(f"obj {grant.object!r} has nothing to {grant.action}")
         if not grant.allows or Condition.CONSENT in grant.conditions or grant.relation in _SPEAKS_FOR_ITSELF:
             return
-        grave = [field.name for field in reached if field.tier in (Tier.SENSITIVE, Tier.CLOSED)]
+        free = (Tier.SENSITIVE,) if Condition.EMERGENCY in grant.conditions else ()
+        grave = [
+            field.name
+            for field in reached
+            if field.tier in (Tier.SENSITIVE, Tier.CLOSED) and field.tier not in free
+        ]
         if grave:
             self.fault(f"an allow row that reaches {', '.join(grave)} needs the condition consent")
+
+    def _check_emergency(self, grant: Grant) -> None:
+        """Check that an emergency opens reads only, cites the one article, and cannot pass unnoticed."""
+        if Condition.EMERGENCY not in grant.conditions:
+            return
+        if grant.action is not Action.READ or _EMERGENCY_LAW not in grant.sources:
+            self.fault(
+                f"{Condition.EMERGENCY} is for a read that cites {_EMERGENCY_LAW}, and for nothing else"
+            )
+        if missing := sorted(_EMERGENCY_DUTIES - set(grant.duties)):
+            self.fault(f"a row for an emergency has the duties {', '.join(missing)} as well")
 
     def _check_resource(self, grant: Grant, type_: TypeEntry) -> None:
         """Check a row about a further type of resource: no relation or purpose of a household fits it."""

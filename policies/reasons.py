@@ -53,6 +53,21 @@ class Reason(Enum):
         "依据同意以外的法定事由处理。",
         "Processing rests on a legal basis other than consent.",
     )
+    EMERGENCY_ACCESS = (
+        "emergency_access",
+        "紧急情况下为保护生命健康，未经同意查看；理由已留存，事后由合规官审查。",
+        "Seen without consent in an emergency, to protect life or health; the reason is kept for a review.",
+    )
+    EMERGENCY_CLAIMED = (
+        "emergency_claimed",
+        "请求时声明情况紧急。",
+        "The request declared an emergency.",
+    )
+    APPROVED = (
+        "approved",
+        "已经过审批。",
+        "It has been approved.",
+    )
     MASKED_BY_RULE = (
         "masked_by_rule",
         "规则只允许查看脱敏后的内容。",

@@ -114,14 +114,27 @@ class Condition(StrEnum):
     HIDDEN = "hidden"
     """The subject hid this category from this viewer."""
     UNAPPROVED = "unapproved"
-    """A guardian has not approved (writes and requests of a child)."""
+    """No approval on record covers this subject, actor, act, purpose and field (``governance.approving``)."""
     UNDER_14 = "under_14"
     UNDER_18 = "under_18"
     PROFILED = "profiled"
     """The purpose works by automated decision (个人信息保护法 第二十四条)."""
     TICKET = "ticket"
     """A service ticket of the subject is open with the actor."""
-    SAME_GENDER = "same_gender"
+    SAME_GENDER_ASKED = "same_gender_asked"
+    """The household asks for advisors of the member's own gender."""
+    OTHER_GENDER = "other_gender"
+    """The member and the member of staff are not of the same gender."""
+    EMERGENCY = "emergency"
+    """Somebody says, with a reason, that life or health is at stake (个人信息保护法 第十三条第一款第四项)."""
+
+
+class Gender(StrEnum):
+    """What a decision may know of somebody's gender. Unknown is none of these."""
+
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
 
 
 class Channel(StrEnum):

@@ -45,7 +45,9 @@ CONDITIONS: Final = {
     Condition.UNDER_18: Title("未满十八周岁", "under 18"),
     Condition.PROFILED: Title("自动化决策", "automated decision"),
     Condition.TICKET: Title("工单", "ticket"),
-    Condition.SAME_GENDER: Title("同性别", "same gender"),
+    Condition.SAME_GENDER_ASKED: Title("家庭要求同性别顾问", "advisors of the same gender are asked for"),
+    Condition.OTHER_GENDER: Title("性别不同", "of another gender"),
+    Condition.EMERGENCY: Title("紧急情况", "emergency"),
 }
 VALUES: Final = {
     Known.YES: Title("是", "yes"),

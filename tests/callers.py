@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import happenings
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from living import Living
@@ -70,6 +71,10 @@ def filled(call: Call, house: Living) -> Call:
     ids["consent"] = next(one.consent_id for one, _ in mine if one.terms.purpose == "marketing.direct")
     ids["decision"] = next(one.decision for one in reversed(house.log()) if one.decision)
     ids["stylesheet"] = pages._address("house.css")
+    if "<approval>" in call.path:
+        ids["approval"] = happenings.ask_for_access(house).id
+    if "<review>" in call.path:
+        ids["review"] = happenings.emergency(house)
     path, body = call.path, None if call.body is None else call.body.decode()
     for name, id_ in ids.items():
         path = path.replace(f"<{name}>", id_)
@@ -87,7 +92,8 @@ def sendable(call: Call, house: Living, caller: str) -> tuple[bytes, dict[str, s
     session = headers.get("cookie", "=").partition("=")[2]
     token = hmac.digest(house.service.ring.cursor_key, b"form:" + session.encode(), "sha256").hex()
     form = {"content-type": "application/x-www-form-urlencoded", "origin": "http://house.example"}
-    return f"token={token}".encode(), {**form, **headers}
+    filled_in = b"" if call.body is None else b"&" + call.body
+    return f"token={token}".encode() + filled_in, {**form, **headers}
 
 
 def routes_of(app: FastAPI) -> set[str]:

@@ -8,12 +8,24 @@ from typing import Final
 from living import DAY, MINUTE, Living
 
 from governance import world
+from governance.approving import Asked
+from governance.asking import Ask
 from governance.consenting import On
 from governance.identity import Caller
-from governance.world import Person
+from governance.world import Office, Person
 from policies.identifiers import Prefix, new_id
-from policies.terms import ActorId, MemberId, Role, SubjectId
+from policies.terms import (
+    Action,
+    ActorId,
+    FieldName,
+    HouseholdId,
+    MemberId,
+    Purpose,
+    Role,
+    SubjectId,
+)
 
+HOUR: Final = 60 * MINUTE
 NOBODY: Final = "mem_019a0000-0000-7d47-8433-b18122cd4e5d"
 """A well-formed member id that nobody has."""
 
@@ -21,6 +33,12 @@ NOBODY: Final = "mem_019a0000-0000-7d47-8433-b18122cd4e5d"
 def person_acts(person: Person) -> On:
     """Return a member acting in person."""
     return On(Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST))
+
+
+def office_acts(who: Office, *roles: str) -> On:
+    """Return a member of staff acting in an office."""
+    caller = Caller(ActorId(who.id), Prefix.STAFF, roles=frozenset(roles or map(str, who.roles)))
+    return On(caller, ActorId(who.id), new_id(Prefix.REQUEST))
 
 
 def consent_of(house: Living, person: Person, purpose: str) -> str:
@@ -73,11 +91,101 @@ def _retire(house: Living) -> None:
         tx.commit()
 
 
+def ticket(house: Living, subject: str = world.ZHANG_LI.id, *, hours: int = 1) -> None:
+    """Open a ticket of a subject with 王敏."""
+    now = house.clock()
+    with house.service.database.transaction() as tx:
+        house.service.lifecycle.open_ticket(
+            tx, SubjectId(subject), ActorId(world.WANG_MIN.id), now, now + hours * HOUR
+        )
+        tx.commit()
+
+
+def _close_ticket(house: Living) -> None:
+    house.clock.advance(1)
+    with house.service.database.transaction() as tx:
+        house.service.lifecycle.close_ticket(
+            tx, SubjectId(world.ZHANG_LI.id), ActorId(world.WANG_MIN.id), house.clock()
+        )
+        tx.commit()
+
+
+def _ask_no_longer(house: Living) -> None:
+    with house.service.database.transaction() as tx:
+        house.service.lifecycle.ask_same_gender(
+            tx, HouseholdId(world.ZHANG_HOME.id), house.clock(), asked=False
+        )
+        tx.commit()
+
+
+def forget_gender(house: Living, person: Person) -> None:
+    """Take a member's gender out of the vault, past the service."""
+    house.sql(f"DELETE FROM cell WHERE subject_id = '{person.id}' AND field IN ('gender', '@gender')")
+
+
+def _forget_staff_gender(house: Living) -> None:
+    house.sql(f"UPDATE actor SET gender = '' WHERE id = '{world.SUN_YUE.id}'")
+
+
+def reading(who: str, about: str, *fields: str, purpose: str = "service.health", emergency: str = "") -> Ask:
+    """Return what somebody asks to read through the CRM."""
+    return Ask(
+        Caller(ActorId(world.CRM.id), Prefix.SERVICE),
+        ActorId(who),
+        Action.READ,
+        SubjectId(about),
+        tuple(map(FieldName, fields)),
+        Purpose(purpose),
+        new_id(Prefix.REQUEST),
+        new_id(Prefix.DECISION),
+        reveal=True,
+        emergency=emergency,
+    )
+
+
+FALLEN: Final = "老人在家中跌倒，意识不清，需要用药史"
+
+
+def emergency(house: Living, person: Person = world.ZHANG_LI) -> str:
+    """Let 陈医生 read a name in an emergency; return the id of the review."""
+    house.service.gate.read(
+        [reading(world.DOCTOR_CHEN.id, person.id, "name", emergency=FALLEN)], house.clock()
+    )
+    found: str = house.sql("SELECT id FROM access_review ORDER BY created_at DESC, id DESC")[0][0]
+    return found
+
+
+def assign(house: Living, person: Person, staff: Office, role: str) -> None:
+    with house.service.database.transaction() as tx:
+        house.service.lifecycle.assign(tx, SubjectId(person.id), ActorId(staff.id), Role(role), house.clock())
+        tx.commit()
+
+
+def ask_for_access(house: Living, *fields: str) -> Asked:
+    """Let the CRM ask that 陈医生, to whom 小满 is assigned now, may read of her."""
+    assign(house, world.XIAO_MAN, world.DOCTOR_CHEN, "clinician")
+    doctor = ActorId(world.DOCTOR_CHEN.id)
+    return house.service.approving.open(
+        On(Caller(ActorId(world.CRM.id), Prefix.SERVICE), doctor, new_id(Prefix.REQUEST)),
+        SubjectId(world.XIAO_MAN.id),
+        doctor,
+        Action.READ,
+        map(FieldName, fields or ("name",)),
+        Purpose("service.health"),
+        house.clock(),
+    )
+
+
 HAPPENINGS: Final[Mapping[str, Callable[[Living], None]]] = {
     "end_guardian": _end_guardian,
     "end_assignment": _end_assignment,
     "assign_xiao_man_for_a_minute": _assign_for_a_minute,
     "retire_wang_min": _retire,
+    "open_ticket": ticket,
+    "close_ticket": _close_ticket,
+    "nobody_asks_for_a_gender": _ask_no_longer,
+    "the_gender_of_zhang_li_is_not_known": lambda house: forget_gender(house, world.ZHANG_LI),
+    "the_gender_of_sun_yue_is_not_known": _forget_staff_gender,
     "withdraw_care": lambda house: withdraw(house, world.GRANDMOTHER, "family.care"),
     "withdraw_health": lambda house: withdraw(house, world.GRANDMOTHER, "service.health"),
     "hide_content": lambda house: hide(house, world.LI_QIANG, "content.history"),
@@ -86,5 +194,6 @@ HAPPENINGS: Final[Mapping[str, Callable[[Living], None]]] = {
         house, world.LI_QIANG, "content.history", world.ZHANG_LI.id
     ),
     "a_minute_passes": lambda house: house.clock.advance(MINUTE),
+    "an_hour_passes": lambda house: house.clock.advance(HOUR),
     "181_days_pass": lambda house: house.clock.advance(181 * DAY),
 }

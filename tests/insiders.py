@@ -41,14 +41,14 @@ ACCEPT: Final = {
 
 
 class CountingSealer(Sealer):
-    """The real sealer; it also remembers which values it was asked to open, age facts left out.
+    """The real sealer; it also remembers which values it was asked to open, facts left out.
 
-    The birth date as a fact for decisions is opened before the decision, by design: it is in a class of its
-    own, and no answer is made from it.
+    Birth date and gender as facts for decisions are opened before the decision, by design: they are cells
+    and a class of their own, and no answer is made from them.
     """
 
     def open(self, key: WrappedKey, place: Place, sealed: Sealed) -> str:
-        if place.field != "@age":
+        if not place.field.startswith("@"):
             opened.append(place.field)
         return super().open(key, place, sealed)
 

@@ -56,6 +56,20 @@ class AskForm(Form):
     on_behalf_of: ActorId | None = None
 
 
+class EmergencyForm(Form):
+    """Why life or health is at stake; kept sealed, for the officer who reviews the read."""
+
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=500, pattern=Printable)
+    ]
+
+
+class ReadForm(AskForm):
+    """A read may say that there is an emergency."""
+
+    emergency: EmergencyForm | None = None
+
+
 class CheckForm(Form):
     """Up to 100 asks in one call."""
 
@@ -160,6 +174,44 @@ class WithdrawForm(Form):
     on_behalf_of: MemberId | None = None
 
 
+class TicketForm(Form):
+    """A service ticket of a subject with a member of staff, for some hours."""
+
+    subject: SubjectId
+    staff: StaffId
+    hours: Annotated[int, Field(ge=1, le=168)]
+
+
+class TicketCloseForm(Form):
+    """Which ticket is closed."""
+
+    subject: SubjectId
+    staff: StaffId
+
+
+class ApprovalForm(Form):
+    """What is to be approved, and for whom it is asked."""
+
+    subject: MemberId
+    action: Literal["read", "write"]
+    fields: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
+    purpose: Word
+    on_behalf_of: ActorId
+
+
+class OwnApprovalForm(Form):
+    """What somebody wants to write of their own and must not alone."""
+
+    fields: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
+    purpose: Word
+
+
+class ApprovalDecisionForm(Form):
+    """A guardian's answer."""
+
+    approve: bool
+
+
 class NothingForm(Form):
     """The body of a call that needs none: an empty object."""
 
@@ -172,5 +224,7 @@ class HideForm(Form):
     hidden: bool = True
 
 
-MEMBERS: Final = frozenset(name for form in Form.__subclasses__() for name in form.model_fields)
+MEMBERS: Final = frozenset(
+    name for form in (*Form.__subclasses__(), *AskForm.__subclasses__()) for name in form.model_fields
+)
 """Every member that some body declares. Error pointers repeat these and no other word of a body."""

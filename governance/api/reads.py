@@ -9,7 +9,15 @@ from fastapi import APIRouter, Path, Request, Response
 
 from governance import documents
 from governance.api import access
-from governance.api.forms import AskForm, AskOrCheckForm, CheckForm, FieldsForm, FilterForm, LookupForm
+from governance.api.forms import (
+    AskForm,
+    AskOrCheckForm,
+    CheckForm,
+    FieldsForm,
+    FilterForm,
+    LookupForm,
+    ReadForm,
+)
 from governance.asking import Answer, Ask, NotYours, Reply, WriteAsk
 from governance.door import route_for
 from governance.identity import Caller, Scope
@@ -43,11 +51,13 @@ def _ask(
 
 
 @router.post("/reads", operation_id="read", summary="Read fields of a member or household")
-async def read(request: Request, form: AskForm) -> Response:
+async def read(request: Request, form: ReadForm) -> Response:
     """Return each field shown, masked, admitted to exist or hidden, with its reasons."""
     caller = access.caller_of(request)
     access.require(caller, Scope.READS)
     ask = _ask(caller, form, form.fields, request, reveal=True)
+    if form.emergency is not None:
+        ask = ask._replace(emergency=form.emergency.reason)
     answer = access.answered((await access.collector_of(request).read([ask]))[0])
     spoken = access.language(request)
     body = access.answer_body(answer, spoken)

@@ -32,7 +32,7 @@ from policies.terms import SubjectId
 _PAGE: Final = 200
 _WEEK_MS: Final = 7 * 24 * 3600 * 1000
 _GIVEN: Final = (Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT)
-_REGISTERED: Final = ("member.", "guardian.", "assignment.", "household.", "actor.")
+_REGISTERED: Final = ("member.", "guardian.", "assignment.", "household.", "actor.", "profile.")
 
 router = APIRouter(prefix="/centre", route_class=page_route(access.signed_in_member), include_in_schema=False)
 

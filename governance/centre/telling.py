@@ -37,6 +37,18 @@ _CHANGES: Final = {
     "guardian.ended": noted("结束了监护关系"),
     "assignment.made": noted("安排了负责您的员工"),
     "assignment.ended": noted("结束了一名员工对您的负责"),
+    "ticket.opened": noted("为您开了一张服务工单"),
+    "ticket.closed": noted("关闭了您的服务工单"),
+    "profile.asked": noted("登记了家庭的要求：顾问与成员性别相同"),
+    "profile.unasked": noted("取消了家庭的要求：顾问与成员性别相同"),
+    "approval.asked": noted("请求批准一项与您或您的被监护人有关的操作"),
+    "approval.granted": noted("作为监护人同意了一项操作"),
+    "approval.cleared": noted("批准了工作人员的一项访问"),
+    "approval.refused": noted("拒绝了一项操作"),
+    "approval.cancelled": noted("收回了一项请求"),
+    "review.read": noted("审查紧急查看时阅读了所述理由"),
+    "review.justified": noted("认定一次紧急查看正当"),
+    "review.unjustified": noted("认定一次紧急查看不正当"),
 }
 _CAME: Final = {
     Effect.SHOW: noted("看到了：%(fields)s"),
@@ -62,6 +74,10 @@ _BECAUSE: Final = {
     Reason.LEGAL_BASIS: noted("为履行与您的约定或法律规定所必需。"),
     Reason.RULE_ALLOWS: noted("对方的岗位规则允许。"),
     Reason.OWN_DATA: noted("这是您自己的信息。"),
+    Reason.EMERGENCY_ACCESS: noted(
+        "对方说明情况紧急，为保护生命健康未经您同意查看；理由已留存，由合规官审查。"
+    ),
+    Reason.EMERGENCY_CLAIMED: noted("对方声明情况紧急。"),
 }
 _WITHOUT_NEWS: Final = (Reason.MASKED_BY_RULE, Reason.EXISTENCE_ONLY, Reason.CONTENT_CLEAN)
 
@@ -171,7 +187,10 @@ def _because(one: Access, language: str) -> str:
     say = saying(language)
     stopping = [reason for _, effect, why in one.fields if effect is Effect.HIDE for reason in why]
     resting = [reason for _, effect, why in one.fields if effect is not Effect.HIDE for reason in why]
-    reasons = one.reasons or stopping or resting
+    reasons = [*one.reasons, *(stopping or resting)]
+    if Reason.EMERGENCY_ACCESS in resting:
+        # What an emergency opened is the news, also where something else of the same ask stayed shut.
+        reasons = [*(reason for reason in resting if reason is Reason.EMERGENCY_ACCESS), *stopping]
     told = dict.fromkeys(reason for reason in reasons if reason not in _WITHOUT_NEWS)
     sentences = (say(_BECAUSE[one]) if one in _BECAUSE else one.sentence(language) for one in told)
     return (" " if language == "en" else "").join(sentences)

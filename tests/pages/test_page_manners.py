@@ -15,7 +15,7 @@ from governance.loopback import Visitor
 from governance.pages import POLICY
 from governance.traffic import Reading
 
-PAGES = ("/centre", "/centre/consents", "/console", "/console/decisions")
+PAGES = ("/centre", "/centre/consents", "/console", "/console/decisions", "/console/access-reviews")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -66,6 +66,9 @@ def test_every_page_needs_its_sign_in_and_says_so_kindly(served: Served, path: s
         (world.OFFICER, "/centre", 404),
         (world.OFFICER, "/centre/consents", 404),
         (world.AUDITOR, "/console/decisions", 200),
+        (world.OFFICER, "/console/access-reviews", 200),
+        (world.AUDITOR, "/console/access-reviews", 404),
+        (world.ZHANG_LI, "/console/access-reviews", 404),
         (world.WANG_MIN, "/console/decisions", 404),
         (world.DOCTOR_CHEN, "/centre", 404),
         (world.OFFICER, "/console/decisions/dec_019a0000-0000-7000-8000-000000000000", 404),
@@ -167,6 +170,7 @@ def test_every_page_carries_the_strict_policy_and_nothing_inline(served: Served)
         ("/console/decisions", officer),
         ("/console/decisions?view=blocked", officer),
         ("/console/decisions?view=readings", officer),
+        ("/console/access-reviews", officer),
         (f"/console/decisions/{decision.body['decision_id']}", officer),
         ("/centre", ""),
         ("/console/nowhere", officer),

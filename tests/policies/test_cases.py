@@ -66,7 +66,9 @@ def test_a_case_is_the_question_that_a_plan_is_asked(book: RuleBook) -> None:
         Condition.CONSENT: False,
         Condition.HIDDEN: False,
         Condition.TICKET: False,
-        Condition.SAME_GENDER: False,
+        Condition.SAME_GENDER_ASKED: False,
+        Condition.OTHER_GENDER: False,
+        Condition.EMERGENCY: False,
         Condition.PROFILED: False,
     }
     assert (case.level, case.by) == (Level.HIDDEN, ("H-MINOR-01",))

@@ -100,6 +100,7 @@ def test_the_packaged_rules_declare_what_the_documents_ask(book: RuleBook) -> No
     tiers = {name: field.tier for name, field in book.fields.items() if field.channel is None}
     assert tiers == {
         "name": Tier.BASIC, "mobile": Tier.BASIC, "email": Tier.BASIC, "birth_date": Tier.BASIC,
+        "gender": Tier.BASIC,
         "id_card": Tier.SENSITIVE, "bank_card": Tier.SENSITIVE, "location": Tier.SENSITIVE,
         "blood_pressure": Tier.SENSITIVE, "allergies": Tier.SENSITIVE,
         "viewing_history": Tier.HIDEABLE, "purchase_history": Tier.HIDEABLE,

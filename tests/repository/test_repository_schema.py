@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, Text, text
@@ -10,7 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, Text, text
 from governance import schema
 
 PLAIN = (Text, BigInteger, Integer, Boolean, LargeBinary)
-SUBJECTS_FACTS = ("subject", "relation", "cell", "consent_event", "send_slot")
+SUBJECTS_FACTS = ("subject", "relation", "cell", "consent_event", "send_slot", "approval")
 GUARDED = ("audit_entry", "audit_checkpoint", "audit_tile", "consent_event")
 
 
@@ -62,6 +63,26 @@ def test_migrating_twice_changes_nothing_and_ends_at_the_expected_revision(datab
             assert schema.current_revision(connection) == schema.expected_revision()
     finally:
         engine.dispose()
+
+
+def test_a_database_of_the_first_schema_is_brought_forward_with_its_rows(database_url: str) -> None:
+    engine = schema.migration_engine(database_url)
+    try:
+        with engine.begin() as connection:
+            config = schema._config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+            connection.execute(text("INSERT INTO subject VALUES ('hh_1', 'household', 'hh_1', 'active', 1)"))
+            connection.execute(text("INSERT INTO actor VALUES ('stf_1', 'staff', 'x', 'active', '')"))
+        schema.migrate(database_url)
+        with engine.connect() as connection:
+            found = [
+                connection.execute(text(f"SELECT * FROM {table}")).one() for table in ("subject", "actor")
+            ]
+    finally:
+        engine.dispose()
+    # Nobody has asked for an advisor of one gender, and no member of staff has said theirs.
+    assert [row[-1] for row in found] == ["", ""]
 
 
 @pytest.mark.parametrize("table", sorted(schema.metadata.tables))
