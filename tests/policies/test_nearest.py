@@ -136,7 +136,7 @@ def test_whoever_differs_in_what_is_told_would_be_allowed_more(book: RuleBook) -
         st.sampled_from(Action),
         st.sampled_from(Relation),
         st.sampled_from(list(book.purposes)),
-        st.dictionaries(st.sampled_from(["consent", "ticket", "same_gender"]), st.booleans()),
+        st.dictionaries(st.sampled_from(["consent", "ticket", "emergency"]), st.booleans()),
     )
     def ask(roles, field, action, relation, purpose, known) -> None:
         question = Question(field, action, relation, purpose)
