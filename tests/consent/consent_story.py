@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from consent.ages import reached_at
 from consent.events import Capacity, Event, EventKind
-from policies.book import RuleBook, packaged_rules
+from policies.book import RuleBook, packaged_rules, rule_files
 from policies.declarations import read_declarations
 from policies.rulefile import Fault
 
@@ -160,7 +160,7 @@ def _line(person: str, line: str, number: int) -> list[Event]:
 def book_of_rules() -> RuleBook:
     """The packaged purposes, categories, bases and limits; no grants and no lexicon."""
     faults: list[Fault] = []
-    declared = read_declarations(packaged_rules(), faults)
+    declared = read_declarations(rule_files(packaged_rules()), faults)
     assert not faults
     return RuleBook(
         fields=MappingProxyType(declared.fields),
