@@ -42,15 +42,22 @@ _ORDER: Final = {effect: level for level, effect in EFFECT_OF_LEVEL.items()}
 _FAMILY: Final = frozenset({Relation.SELF, Relation.WARD, Relation.CORESIDENT})
 
 
+class Approved(NamedTuple):
+    """An approval on record, and when it ends."""
+
+    id: str
+    until: int
+
+
 class Facts(NamedTuple):
     """Everything that one decision about one subject may look at.
 
     ``kind`` is None for a subject that does not exist or is closed. ``age`` is in full years, None when it is
-    not known. ``present`` names the fields that
-    have a value, None where we do not hold the values (checks). ``usable`` is False when a fact could
-    not be collected; everything is then hidden. ``approvals`` maps the fields that an approval on record
-    covers for exactly this actor, act and purpose to its id. ``emergency``: whoever asks gave a reason why
-    life or health is at stake. What is None is not known.
+    not known. ``present`` names the fields that have a value, None where we do not hold the values (checks).
+    ``usable`` is False when a fact could not be collected; everything is then hidden. ``ticket`` is when the
+    ticket open with the actor ends. ``approvals`` maps the fields that an approval on record covers for
+    exactly this actor, act and purpose. ``emergency``: whoever asks gave a reason why life or health is at
+    stake. What is None is not known.
     """
 
     kind: SubjectKind | None
@@ -62,8 +69,8 @@ class Facts(NamedTuple):
     present: frozenset[FieldName] | None
     now: int
     usable: bool = True
-    ticket: bool = False
-    approvals: Mapping[FieldName, str] = MappingProxyType({})
+    ticket: int | None = None
+    approvals: Mapping[FieldName, Approved] = MappingProxyType({})
     same_gender_asked: bool | None = None
     other_gender: bool | None = None
     emergency: bool = False
@@ -95,7 +102,7 @@ class FieldDecision(NamedTuple):
 class _Lift(NamedTuple):
     """What may open more than rule and consent alone: an approval on record, a declared emergency."""
 
-    approval: str | None = None
+    approval: Approved | None = None
     emergency: bool = False
 
 
@@ -140,9 +147,14 @@ def _decide_field(
     best = _decide_with(_PLAIN, book, plan, action, entry, purpose, facts)
     for lift in _lifts(action, field, facts):
         further = _decide_with(lift, book, plan, action, entry, purpose, facts)
-        if _ORDER[further.effect] > _ORDER[best.effect]:
+        if _gain(further) > _gain(best):
             best = further
     return best
+
+
+def _gain(decision: FieldDecision) -> tuple[Level, bool]:
+    """Order decisions by how much they tell; that there is nothing is told as well."""
+    return _ORDER[decision.effect], Reason.NOT_AVAILABLE in decision.reasons
 
 
 def _lifts(action: Action, field: FieldName, facts: Facts) -> list[_Lift]:
@@ -171,7 +183,7 @@ def _decide_with(
     verdict = plan.verdict(facts.roles, field, action, facts.relation, purpose, conditions)
     # What an emergency opens rests on another ground than consent. The floor is about consent, so it holds
     # for everything but the rows for emergencies.
-    broken = lift.emergency and _by_emergency(book, verdict)
+    broken = lift.emergency and _rests_on(Condition.EMERGENCY, book, verdict)
     protected = _protected_child(facts, standing) and not broken
     if verdict.level is Level.HIDDEN or protected:
         return _withheld(entry, verdict, standing, protected)
@@ -181,16 +193,19 @@ def _decide_with(
         )
     absent = action is Action.READ and facts.present is not None and field not in facts.present
     if verdict.level is Level.HIDDEN or absent:
-        return _hide(field, Reason.NOT_AVAILABLE)
+        return _hide(field, Reason.NOT_AVAILABLE, *((Reason.EMERGENCY_ACCESS,) if broken else ()))
     if action is Action.WRITE and not _collectable(entry, purpose, facts, standing):
         return _hide(field, Reason.NO_BASIS_TO_COLLECT)
-    return _allowed(field, verdict, facts.relation, standing, lift)
+    decision = _allowed(field, verdict, facts.relation, standing, lift)
+    ends = [decision.valid_until, lift.approval and lift.approval.until]
+    ends += [facts.ticket] if _rests_on(Condition.TICKET, book, verdict) else []
+    return decision._replace(valid_until=min((end for end in ends if end is not None), default=None))
 
 
-def _by_emergency(book: RuleBook, verdict: Verdict) -> bool:
-    """Say whether a row for emergencies reaches the level by itself."""
+def _rests_on(condition: Condition, book: RuleBook, verdict: Verdict) -> bool:
+    """Say whether an allow row with this condition reaches the level by itself."""
     applied = [book.grants[rule] for rule in verdict.rules if rule in book.grants]
-    return any(Condition.EMERGENCY in grant.conditions and grant.level >= verdict.level for grant in applied)
+    return any(condition in grant.conditions and grant.level >= verdict.level for grant in applied)
 
 
 def _conditions(
@@ -200,7 +215,7 @@ def _conditions(
     conditions = {
         Condition.HIDDEN: False,
         Condition.PROFILED: book.purposes[purpose].profiled,
-        Condition.TICKET: facts.ticket,
+        Condition.TICKET: facts.ticket is not None,
         Condition.EMERGENCY: lift.emergency,
     }
     if facts.same_gender_asked is not None:
@@ -281,7 +296,7 @@ def _allowed(
         consent=consent,
         unmet=verdict.unmet,
         valid_until=valid_until,
-        approval=lift.approval,
+        approval=None if lift.approval is None else lift.approval.id,
     )
 
 

@@ -20,7 +20,7 @@ from consent import registry
 from consent.ages import age_on
 from consent.events import Event, EventKind
 from consent.rules import Question, Standing, hidden_categories, standings
-from governance.decision import Facts
+from governance.decision import Approved, Facts
 from governance.records import Actor, Approval, RelationRow
 from governance.subjects import SAME_GENDER_ADVISOR, SubjectRow
 from policies.book import RuleBook
@@ -44,7 +44,11 @@ TICKET: Final = "ticket"
 """What stands for a relation in the row of a service ticket. It is none: it gives no role and no strength."""
 
 _RELATIONS: Final = select(
-    _relation.c.subject_id, _relation.c.actor_id, _relation.c.relation, _relation.c.role
+    _relation.c.subject_id,
+    _relation.c.actor_id,
+    _relation.c.relation,
+    _relation.c.role,
+    _relation.c.ends_at,
 ).where(
     _relation.c.subject_id.in_(bindparam("subjects", expanding=True)),
     _relation.c.actor_id.in_(bindparam("actors", expanding=True)),
@@ -61,6 +65,7 @@ _APPROVALS: Final = select(
     _approval.c.purpose,
     _approval.c.fields,
     _approval.c.id,
+    _approval.c.expires_at,
 ).where(
     _approval.c.subject_id.in_(bindparam("subjects", expanding=True)),
     _approval.c.actor_id.in_(bindparam("actors", expanding=True)),
@@ -120,7 +125,11 @@ class _Between(NamedTuple):
     """What is on record between one actor and one subject."""
 
     ties: list[tuple[str, Role]]
-    approvals: list[tuple[Action, Purpose, str, str]]
+    tickets: list[int]
+    approvals: list[tuple[Action, Purpose, str, Approved]]
+
+
+_NOTHING: Final = _Between([], [], [])
 
 
 def collect(tx: Transaction, book: RuleBook, wanted: Sequence[Wanted], known: Known, now: int) -> list[Facts]:
@@ -139,12 +148,15 @@ def collect(tx: Transaction, book: RuleBook, wanted: Sequence[Wanted], known: Kn
 def _between(
     tx: Transaction, subjects: Collection[str], actors: Collection[str], now: int
 ) -> Mapping[tuple[str, str], _Between]:
-    found: defaultdict[tuple[str, str], _Between] = defaultdict(lambda: _Between([], []))
+    found: defaultdict[tuple[str, str], _Between] = defaultdict(lambda: _Between([], [], []))
     asked = {"subjects": subjects, "actors": actors, "now": now}
-    for subject, actor, relation, role in tx.rows(_RELATIONS, asked):
-        found[subject, actor].ties.append((relation, Role(role)))
-    for subject, actor, act, purpose, fields, approval in tx.rows(_APPROVALS, asked):
-        found[subject, actor].approvals.append((act, purpose, fields, approval))
+    for subject, actor, relation, role, until in tx.rows(_RELATIONS, asked):
+        if relation == TICKET:
+            found[subject, actor].tickets.append(until)
+        else:
+            found[subject, actor].ties.append((relation, Role(role)))
+    for subject, actor, act, purpose, fields, approval, until in tx.rows(_APPROVALS, asked):
+        found[subject, actor].approvals.append((act, purpose, fields, Approved(approval, until)))
     return found
 
 
@@ -160,11 +172,13 @@ def _facts(
     row = known.rows.get(one.subject)
     kind = row.kind if row is not None and row.active else None
     office = offices.get(one.acting)
-    ties, approvals = between.get((one.subject, one.acting), ([], [])) if office is not None else ([], [])
+    ties, tickets, approvals = _NOTHING
+    if office is not None:
+        ties, tickets, approvals = between.get((one.subject, one.acting), _NOTHING)
     roles = frozenset((Scope.ORG, role) for role in (office.roles if office is not None else ()))
     relation = Relation.NONE
     try:
-        relation, held = _tied([tie for tie in ties if tie[0] != TICKET])
+        relation, held = _tied(ties)
         roles |= held
         birth = known.birth(one.subject)
         age = None if birth is None else age_on(birth, now)
@@ -179,7 +193,7 @@ def _facts(
             hides,
             known.present(one.subject),
             now,
-            ticket=any(tie == TICKET for tie, _ in ties),
+            ticket=max(tickets, default=None),
             approvals=_approved(one, approvals),
             same_gender_asked=asked,
             other_gender=_other(office, known, one.subject) if asked else None,
@@ -188,7 +202,9 @@ def _facts(
         return Facts(kind, relation, roles, None, {}, frozenset(), frozenset(), now, usable=False)
 
 
-def _approved(one: Wanted, approvals: Iterable[tuple[Action, Purpose, str, str]]) -> Mapping[FieldName, str]:
+def _approved(
+    one: Wanted, approvals: Iterable[tuple[Action, Purpose, str, Approved]]
+) -> Mapping[FieldName, Approved]:
     """Return the approval that covers each field for exactly this act and purpose."""
     return {
         FieldName(field): approval

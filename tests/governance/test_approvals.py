@@ -15,6 +15,7 @@ from governance import world
 from governance.approving import ApprovalEndedError, NoSuchApprovalError, State
 from governance.asking import Answer
 from governance.seeding import give_consent
+from governance.times import rfc3339
 from policies.reasons import Reason
 
 MINE = "/v1/me/approvals"
@@ -285,6 +286,17 @@ def test_staff_see_a_childs_data_when_a_guardian_and_an_officer_have_said_yes(
     assert house.log()[-1].corr == asked.id
     assert decide(house, wire, asked.id, world.LI_QIANG, approve=False).status_code == 200
     assert told(house) == MASKED
+
+
+def test_a_check_that_rests_on_an_approval_is_good_until_it_ends(house: Living, wire: Wire) -> None:
+    guardian_agrees(house)
+    asked = ask_for_access(house)
+    decide(house, wire, asked.id, world.ZHANG_LI, approve=True)
+    house.service.approving.clear(office_acts(world.OFFICER), asked.id, approve=True, now=house.clock())
+    about = {"type": "member", "id": world.XIAO_MAN.id}
+    check = {"subject": about, "fields": ["name"], "purpose": "service.health"}
+    answer = wire.post("/v1/checks", check | {"on_behalf_of": world.DOCTOR_CHEN.id}, key=house.key(world.CRM))
+    assert json.loads(answer.content)["valid_until"] == rfc3339(asked.expires_at)
 
 
 def test_an_approval_is_no_consent(house: Living, wire: Wire) -> None:

@@ -22,6 +22,7 @@ from happenings import (
     office_acts,
     person_acts,
     reading,
+    withdraw,
 )
 from living import Living, Wire
 
@@ -179,6 +180,15 @@ def test_an_emergency_that_cannot_be_recorded_opens_nothing_and_no_review(
     assert (opened, reviews(house)) == ([], [])
     house.sql(*insiders.ACCEPT[house.engine])
     assert read(house, wire, **EMERGENCY).status_code == 200
+    assert len(reviews(house)) == 1
+
+
+def test_that_there_is_nothing_is_learnt_by_an_emergency_as_well(house: Living, wire: Wire) -> None:
+    """陈医生 must be able to tell "no allergies on file" from "not for you", and answers for asking."""
+    withdraw(house, world.ZHANG_LI, "service.health")
+    assert told(read(house, wire, fields=["allergies"]))["allergies"] == "hide withdrawn"
+    answer = read(house, wire, fields=["allergies"], **EMERGENCY)
+    assert (answer.status_code, told(answer)["allergies"]) == (403, "hide not_available emergency_access")
     assert len(reviews(house)) == 1
 
 

@@ -44,6 +44,13 @@ def test_a_ticket_shows_more_from_its_opening_to_its_closing_and_both_are_on_rec
         assert told[act].subjects == told["read"].subjects
 
 
+def test_a_decision_that_rests_on_a_ticket_is_good_until_the_ticket_ends(house: Living, wire: Wire) -> None:
+    wire.post("/v1/tickets", {**TICKET, "hours": 2}, key=house.key(world.CRM))
+    asks = {"checks": [READ, {**READ, "fields": ["name"]}]}
+    checks = json.loads(wire.post("/v1/checks", asks, key=house.key(world.CRM)).content)["checks"]
+    assert [one["valid_until"] for one in checks] == ["2026-11-22T04:01:00.000Z", None]
+
+
 def test_a_second_opening_gives_the_same_ticket_a_new_term(house: Living, wire: Wire) -> None:
     key = house.key(world.CRM)
     for hours in (1, 3):
