@@ -35,13 +35,17 @@ class Ask(NamedTuple):
 
 
 class FieldAnswer(NamedTuple):
-    """One field of an answer. ``value`` is set for ``show`` and ``mask`` only."""
+    """One field of an answer. ``value`` is set for ``show`` and ``mask`` only.
+
+    ``remedies`` is what would lift the rules that forbid more, such as ``approval=guardian``.
+    """
 
     field: FieldName
     effect: Effect
     reasons: tuple[Reason, ...]
     rules: tuple[RuleId, ...]
     value: str | None = None
+    remedies: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):

@@ -61,11 +61,7 @@ class Gate:
         """Decide, record and then answer each ask, in order. A single ask is a batch of one."""
         try:
             with self._database.transaction() as tx:
-                found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.DECIDE)
-                known = facts.collect(
-                    tx, self._rules.book, _wanted(asks), known_of(found, self._opening), now
-                )
-                decisions = [self._decide(ask, fact) for ask, fact in zip(asks, known, strict=True)]
+                found, known, decisions = self._judge(tx, asks, Hold.DECIDE, now)
                 names = names_of(tx, _people(asks))
                 receipts = ledger.append(
                     tx,
@@ -88,6 +84,23 @@ class Gate:
             for ask, fact, decision, receipt in zip(asks, known, decisions, receipts, strict=True)
         ]
 
+    def foresee(
+        self, tx: Transaction, asks: Sequence[Ask], now: int
+    ) -> list[tuple[FieldDecision, ...] | None]:
+        """Return what ``read`` would decide for each ask now; None where the two may not know of each other.
+
+        For searches: nothing is held and nothing recorded, so whoever tells of it records that first.
+        """
+        _, known, decisions = self._judge(tx, asks, Hold.NONE, now)
+        return [what if fact.known else None for fact, what in zip(known, decisions, strict=True)]
+
+    def _judge(
+        self, tx: Transaction, asks: Sequence[Ask], hold: Hold, now: int
+    ) -> tuple[Found, list[Facts], list[tuple[FieldDecision, ...]]]:
+        found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), hold)
+        known = facts.collect(tx, self._rules.book, _wanted(asks), known_of(found, self._opening), now)
+        return found, known, [self._decide(ask, fact) for ask, fact in zip(asks, known, strict=True)]
+
     def _decide(self, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
         if not ask.reveal:
             fact = fact._replace(present=None)  # whoever holds the data knows which fields are filled
@@ -101,7 +114,9 @@ class Gate:
             return NotYours()
         try:
             fields = tuple(
-                FieldAnswer(one.field, one.effect, one.reasons, one.rules, self._value(ask, one, found))
+                FieldAnswer(
+                    one.field, one.effect, one.reasons, one.rules, self._value(ask, one, found), one.remedies
+                )
                 for one in decisions
             )
         except DoesNotOpenError:

@@ -7,6 +7,7 @@ with ``_FILE`` added, so that secrets need not stand in the environment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +21,11 @@ NAMES: Final = {
     "RULES": "the folder of rule files (default: the rules that come with the package)",
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
+    "PUBLIC_URL": "https://HOST where callers reach the service (dev: http://127.0.0.1:8080; prod: none)",
 }
+_PUBLIC: Final = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?")
+_LOCAL: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[1-9][0-9]{0,4})?")
+_DEV_URL: Final = "http://127.0.0.1:8080"
 
 
 class Profile(StrEnum):
@@ -36,13 +41,18 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where a deployment lives and how strict it is."""
+    """Where a deployment lives and how strict it is.
+
+    ``public_url`` is the one base of every address that answers name: never the Host header, which is
+    whatever a caller writes into it. None: such answers leave addresses out.
+    """
 
     home: Path
     database_url: str
     rules: Path
     profile: Profile
     tenant: str
+    public_url: str | None = None
 
     @property
     def key_ring(self) -> Path:
@@ -89,6 +99,16 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     profile = given.get("PROFILE") or Profile.DEV.value
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
+    in_dev = profile == Profile.DEV
+    public_url = given.get("PUBLIC_URL") or (_DEV_URL if in_dev else None)
+    if public_url is not None and not _is_public(public_url, in_dev=in_dev):
+        # No path either: discovery would look for our metadata at another address than we serve it at.
+        faults.append(f"{_PREFIX}PUBLIC_URL: https://HOST or https://HOST:PORT, with nothing after it")
     if faults:
         raise SettingsError("\n".join(faults))
-    return Settings(home, url, rules, Profile(profile), given.get("TENANT") or "household")
+    tenant = given.get("TENANT") or "household"
+    return Settings(home, url, rules, Profile(profile), tenant, public_url)
+
+
+def _is_public(url: str, *, in_dev: bool) -> bool:
+    return _PUBLIC.fullmatch(url) is not None or (in_dev and _LOCAL.fullmatch(url) is not None)
