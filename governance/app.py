@@ -16,7 +16,7 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError
 from governance import pages, signin
-from governance.api import consents, members, messages, operations, reads
+from governance.api import authzen, consents, discovery, members, messages, operations, reads, searches
 from governance.centre import mine
 from governance.collecting import Collector
 from governance.console import decisions
@@ -48,7 +48,7 @@ def build(service: Service) -> FastAPI:
     app.state.service = service
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
-    walks = walks_of([reads.router, messages.router])
+    walks = walks_of([reads.router, messages.router, authzen.router])
     app.add_middleware(Door, page_for=pages.problem_page, walks=walks)
     return app
 
@@ -74,6 +74,8 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
     )
     for router in (reads.router, messages.router, consents.router, members.router, operations.router):
         app.include_router(router)
+    for authzen_router in (authzen.router, searches.router, discovery.router):
+        app.include_router(authzen_router)
     for pages_router in (signin.router, mine.router, decisions.router, pages.router):
         app.include_router(pages_router)
     return app

@@ -89,10 +89,14 @@ class Gate:
     ) -> list[tuple[FieldDecision, ...] | None]:
         """Return what ``read`` would decide for each ask now; None where the two may not know of each other.
 
-        For searches: nothing is held and nothing recorded, so whoever tells of it records that first.
+        For searches: nothing is held and nothing recorded, so whoever tells of it records that first. Facts
+        that cannot be read are told as such even then: what a search leaves out must be a denial.
         """
         _, known, decisions = self._judge(tx, asks, Hold.NONE, now)
-        return [what if fact.known else None for fact, what in zip(known, decisions, strict=True)]
+        return [
+            what if fact.known or not fact.usable else None
+            for fact, what in zip(known, decisions, strict=True)
+        ]
 
     def _judge(
         self, tx: Transaction, asks: Sequence[Ask], hold: Hold, now: int

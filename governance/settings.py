@@ -99,16 +99,17 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     profile = given.get("PROFILE") or Profile.DEV.value
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
-    in_dev = profile == Profile.DEV
-    public_url = given.get("PUBLIC_URL") or (_DEV_URL if in_dev else None)
-    if public_url is not None and not _is_public(public_url, in_dev=in_dev):
-        # No path either: discovery would look for our metadata at another address than we serve it at.
-        faults.append(f"{_PREFIX}PUBLIC_URL: https://HOST or https://HOST:PORT, with nothing after it")
+    public_url = _public_url(given, faults, in_dev=profile == Profile.DEV)
     if faults:
         raise SettingsError("\n".join(faults))
     tenant = given.get("TENANT") or "household"
     return Settings(home, url, rules, Profile(profile), tenant, public_url)
 
 
-def _is_public(url: str, *, in_dev: bool) -> bool:
-    return _PUBLIC.fullmatch(url) is not None or (in_dev and _LOCAL.fullmatch(url) is not None)
+def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str | None:
+    url = given.get("PUBLIC_URL") or (_DEV_URL if in_dev else None)
+    fits = url is None or _PUBLIC.fullmatch(url) or (in_dev and _LOCAL.fullmatch(url))
+    if not fits:
+        # No path either: discovery would look for our metadata at another address than we serve it at.
+        faults.append(f"{_PREFIX}PUBLIC_URL: https://HOST or https://HOST:PORT, with nothing after it")
+    return url

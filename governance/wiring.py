@@ -30,6 +30,7 @@ from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
 from governance.records import REVISION
+from governance.requesting import Approvals
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
@@ -67,6 +68,8 @@ class Service:
     sender: CodeSender | None
     checkpoints: Checkpoints
     clock: Callable[[], int]
+    approvals: Approvals | None = None
+    """The desk that denials send people to; while there is none, no denial offers it."""
 
     def close(self) -> None:
         """Give the database back."""

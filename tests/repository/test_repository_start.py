@@ -119,8 +119,19 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     "url",
     [
         *("http://pdp.example", "https://pdp.example/", "https://pdp.example?a=b", "https://pdp.example#a"),
-        *("https://", "https://a b.example", "https://user@pdp.example", "https://PDP.example", "pdp.example"),
-        *("https://pdp.example:0", "https://pdp.example:99999999", "https://pdp.example\n", "ftp://pdp.example"),
+        *(
+            "https://",
+            "https://a b.example",
+            "https://user@pdp.example",
+            "https://PDP.example",
+            "pdp.example",
+        ),
+        *(
+            "https://pdp.example:0",
+            "https://pdp.example:99999999",
+            "https://pdp.example\n",
+            "ftp://pdp.example",
+        ),
     ],
 )
 def test_a_public_address_is_https_and_a_host_and_nothing_else(url: str) -> None:
