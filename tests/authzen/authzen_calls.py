@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
 from living import Living, Wire
 
-from governance import world
+from governance import identity, world
+from governance.identity import Scope
+from policies.terms import ActorId
 
 PREFIXES = {"mem_": "member", "stf_": "staff", "svc_": "service"}
 
@@ -44,6 +46,14 @@ class Pep:
     house: Living
     wire: Wire
     office: world.Office = world.CRM
+
+    def with_scopes(self, scopes: str) -> Pep:
+        """Return the same service with a fresh key that has these scopes and no others."""
+        with self.house.service.database.transaction() as tx:
+            wanted = frozenset(map(Scope, scopes.split()))
+            key = identity.issue_key(tx, ActorId(self.office.id), wanted, self.house.clock())
+            tx.commit()
+        return replace(self, house=replace(self.house, keys={self.office.id: key}))
 
     def post(self, path: str, body: object, **headers: str) -> httpx2.Response:
         return self.wire.post(f"/access/v1/{path}", body, key=self.house.key(self.office), **headers)

@@ -59,7 +59,11 @@ def test_the_required_decisions_hold_with_and_without_context_each_time(under: P
 BATCHES: list[tuple[str, dict[str, Any], list[bool]]] = [
     (
         "defaults of subject and resource",
-        {"subject": BOB, "resource": ONE, "evaluations": [{"action": {"name": n}} for n in ("read", "write")]},
+        {
+            "subject": BOB,
+            "resource": ONE,
+            "evaluations": [{"action": {"name": n}} for n in ("read", "write")],
+        },
         [True, False],
     ),
     (
@@ -154,7 +158,8 @@ SEARCHES: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
 def test_the_searches_of_the_scenario_find_what_they_must_and_nothing_else(under: Pep) -> None:
     for sought, body, results in SEARCHES:
         assert under.told(f"search/{sought}", body) == {"results": results}
-        assert under.told(f"search/{sought}", {**body, "context": {"ip": "192.0.2.1"}}) == {"results": results}
+        elsewhere = {**body, "context": {"ip": "192.0.2.1"}}
+        assert under.told(f"search/{sought}", elsewhere) == {"results": results}
         for limit in (1, 2, 7, 100):
             assert under.search(sought, body, limit) == results
 
