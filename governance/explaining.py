@@ -47,12 +47,8 @@ _ASKED: Final = {
     "read": noted("%(who)s 想以“%(purpose)s”为目的查看%(subject)s的%(fields)s：%(verdict)s"),
     "check": noted("%(who)s 想知道能否以“%(purpose)s”为目的使用%(subject)s的%(fields)s：%(verdict)s"),
     "write": noted("%(who)s 想以“%(purpose)s”为目的写入%(subject)s的%(fields)s：%(verdict)s"),
-    "check.write": noted(
-        "%(who)s 想知道能否以“%(purpose)s”为目的写入%(subject)s的%(fields)s：%(verdict)s"
-    ),
-    "check.send": noted(
-        "%(who)s 想知道能否以“%(purpose)s”为目的通过%(fields)s联系%(subject)s：%(verdict)s"
-    ),
+    "check.write": noted("%(who)s 想知道能否以“%(purpose)s”为目的写入%(subject)s的%(fields)s：%(verdict)s"),
+    "check.send": noted("%(who)s 想知道能否以“%(purpose)s”为目的通过%(fields)s联系%(subject)s：%(verdict)s"),
     "evaluate": noted("%(who)s 想知道能否对%(kind)s进行“%(verb)s”：%(verdict)s"),
 }
 _SEARCHED: Final = {

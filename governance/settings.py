@@ -21,10 +21,11 @@ NAMES: Final = {
     "RULES": "the folder of rule files (default: the rules that come with the package)",
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
-    "PUBLIC_URL": "https://HOST where callers reach the service (dev: http://127.0.0.1:8080; prod: none)",
+    "PUBLIC_URL": "the https address that callers use, without a path (dev: this machine's; prod: none)",
 }
-_PUBLIC: Final = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?")
-_LOCAL: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[1-9][0-9]{0,4})?")
+_PORT: Final = r"(?::[1-9][0-9]{0,4})?"
+_PUBLIC: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?" + _PORT)
+_LOCAL: Final = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])" + _PORT)
 _DEV_URL: Final = "http://127.0.0.1:8080"
 
 
@@ -108,8 +109,11 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
 
 def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str | None:
     url = given.get("PUBLIC_URL") or (_DEV_URL if in_dev else None)
-    fits = url is None or _PUBLIC.fullmatch(url) or (in_dev and _LOCAL.fullmatch(url))
-    if not fits:
+    if url is None:
+        return None
+    scheme, _, host = url.partition("://")
+    local = in_dev and scheme == "http" and _LOCAL.fullmatch(host)
+    if not local and (scheme != "https" or not _PUBLIC.fullmatch(host)):
         # No path either: discovery would look for our metadata at another address than we serve it at.
-        faults.append(f"{_PREFIX}PUBLIC_URL: https://HOST or https://HOST:PORT, with nothing after it")
+        faults.append(f"{_PREFIX}PUBLIC_URL: https, a host, a port if need be, and nothing after it")
     return url
