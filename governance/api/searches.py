@@ -30,7 +30,7 @@ from governance.cursors import Tokens
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
-from governance.searching import Found, IncompleteError, Page, Sought, search
+from governance.searching import Found, Page, Sought, search
 
 router = APIRouter(prefix="/access/v1/search", route_class=route_for(access.api_caller), tags=["authzen"])
 
@@ -64,12 +64,9 @@ async def _searched(request: Request, what: Sought, asked: Question, wanted: Pag
     tokens = _tokens(request, caller, what, asked)
     page = _page(tokens, wanted)
     request_id = access.request_id_of(request)
-    try:
-        found = await access.in_store(
-            request, lambda: search(service, caller, what, asked, page, request_id, service.clock())
-        )
-    except IncompleteError:
-        raise ProblemError(Problem.INTERNAL) from None
+    found = await access.in_store(
+        request, lambda: search(service, caller, what, asked, page, request_id, service.clock())
+    )
     if isinstance(found, Unrecorded):
         raise ProblemError(Problem.CANNOT_RECORD)
     body: Body = {"results": list(found.results)}
