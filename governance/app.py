@@ -16,7 +16,18 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError
 from governance import pages, signin
-from governance.api import approvals, consents, members, messages, operations, reads, tickets
+from governance.api import (
+    approvals,
+    authzen,
+    consents,
+    discovery,
+    members,
+    messages,
+    operations,
+    reads,
+    searches,
+    tickets,
+)
 from governance.centre import mine
 from governance.collecting import Collector
 from governance.console import accesses, decisions
@@ -48,7 +59,7 @@ def build(service: Service) -> FastAPI:
     app.state.service = service
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
-    walks = walks_of([reads.router, messages.router])
+    walks = walks_of([reads.router, messages.router, authzen.router])
     app.add_middleware(Door, page_for=pages.problem_page, walks=walks)
     return app
 
@@ -74,6 +85,8 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
     )
     for router in (reads.router, messages.router, consents.router, members.router, operations.router):
         app.include_router(router)
+    for authzen_router in (authzen.router, searches.router, discovery.router):
+        app.include_router(authzen_router)
     for further in (tickets.router, approvals.router, approvals.mine):
         app.include_router(further)
     for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):

@@ -267,6 +267,10 @@ class Approving:
         with self._database.reading() as tx:
             return [_asked(row, now) for row in tx.rows(_MINE, {"actor": member, "now": now, "most": MOST})]
 
+    def of_id(self, tx: Transaction, approval: str, now: int) -> Asked | None:
+        """Return one approval, for whoever is known to have asked for it."""
+        return next((_asked(row, now) for row in tx.rows(_ONE, {"approval": approval})), None)
+
     def uncleared(self, tx: Transaction, now: int) -> list[Asked]:
         """Return the access by staff that waits for an officer, the longest waiting first."""
         return [_asked(row, now) for row in tx.rows(_UNCLEARED, {"now": now, "most": MOST})]

@@ -51,6 +51,7 @@ class FieldAnswer(NamedTuple):
     """One field of an answer. ``value`` is set for ``show`` and ``mask`` only.
 
     ``form`` is how the rules that decided mask the field, for a caller that holds the value itself.
+    ``remedies`` is what would lift the rules that forbid more, such as ``approval=guardian``.
     """
 
     field: FieldName
@@ -59,6 +60,7 @@ class FieldAnswer(NamedTuple):
     rules: tuple[RuleId, ...]
     value: str | None = None
     form: EntityType | None = None
+    remedies: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):

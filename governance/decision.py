@@ -94,6 +94,8 @@ class FieldDecision(NamedTuple):
     unmet: tuple[tuple[RuleId, tuple[str, ...]], ...] = ()
     valid_until: int | None = None
     approval: str | None = None
+    remedies: tuple[str, ...] = ()
+    """What would lift the rules that forbid more, such as ``approval=guardian``; empty if nothing would."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a decision has no truth value; look at its effect")
@@ -124,8 +126,36 @@ class SendDecision(NamedTuple):
 def decide_fields(
     book: RuleBook, plan: Plan, action: Action, fields: tuple[FieldName, ...], purpose: Purpose, facts: Facts
 ) -> tuple[FieldDecision, ...]:
-    """Decide each field that somebody asks to read or write."""
+    """Decide each field that somebody asks to read or write, or channel that somebody asks to send by."""
+    if action is Action.SEND:
+        return tuple(_decide_channel(book, plan, channel, purpose, facts) for channel in fields)
     return tuple(_decide_field(book, plan, action, field, purpose, facts) for field in fields)
+
+
+def _decide_channel(
+    book: RuleBook, plan: Plan, channel: FieldName, purpose: Purpose, facts: Facts
+) -> FieldDecision:
+    """Decide whether role and standing let somebody write through a channel, as if a message were clean.
+
+    No text is screened and no slot of the day is looked at, so no reason speaks of them: whoever is let
+    through here still needs a permit for each message.
+    """
+    entry = book.fields.get(channel)
+    if entry is None or entry.channel is None:
+        return _hide(channel, Reason.UNKNOWN_FIELD)
+    sent = decide_send(book, plan, channel, purpose, facts, ScreeningOutcome.ALLOW, slots_left=1)
+    reasons = tuple(reason for reason in sent.reasons if reason is not Reason.CONTENT_CLEAN)
+    if sent.outcome is not Outcome.ADMIT:
+        return FieldDecision(channel, Effect.HIDE, reasons, rules=sent.rules)
+    duties = (duty for rule in sent.rules if book.grants[rule].allows for duty in book.grants[rule].duties)
+    return FieldDecision(
+        channel,
+        Effect.SHOW,
+        reasons,
+        rules=sent.rules,
+        duties=tuple(dict.fromkeys(duties)),
+        consent=sent.consent,
+    )
 
 
 def _hide(field: FieldName, *reasons: Reason) -> FieldDecision:
@@ -264,7 +294,15 @@ def _withheld(
         reason = Reason.DENIED_BY_RULE
     else:
         reason = Reason.NO_RULE
-    return FieldDecision(entry.name, Effect.HIDE, (reason,), rules=verdict.denied_by, unmet=verdict.unmet)
+    curable = reason is Reason.DENIED_BY_RULE and not protected
+    return FieldDecision(
+        entry.name,
+        Effect.HIDE,
+        (reason,),
+        rules=verdict.denied_by,
+        unmet=verdict.unmet,
+        remedies=verdict.remedies if curable else (),
+    )
 
 
 def _allowed(
@@ -297,6 +335,7 @@ def _allowed(
         unmet=verdict.unmet,
         valid_until=valid_until,
         approval=None if lift.approval is None else lift.approval.id,
+        remedies=verdict.remedies,
     )
 
 

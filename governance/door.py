@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from governance import strictjson
+from governance.api import questions
 from governance.api.forms import MEMBERS, NothingForm
 from governance.identity import Caller
 from governance.problems import Problem, ProblemError, document, language_of
@@ -40,9 +41,15 @@ _PASSING: Final = frozenset({Problem.CANNOT_RECORD, Problem.RULES_UNAVAILABLE, P
 """What may be over when the caller tries again."""
 _log = logging.getLogger("governance.door")
 
+_AUTHZEN: Final = ("/access/", "/.well-known/authzen-configuration")
+_ITS_STATUSES: Final = frozenset({400, 401, 403, 404, 405, 413, 429, 500, 503})
+"""AuthZEN knows one status for every kind of bad request; the problem's code still says which it was."""
+_REQUEST_MARK: Final = re.compile(rb"[\x20-\x7e]{1,200}")
+
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2"})
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
+_MEMBERS: Final = MEMBERS | questions.MEMBERS
 Authenticate = Callable[[Request], Awaitable[Caller]]
 PageFor = Callable[[ProblemError, Scope], Response | None]
 """Turns a problem at a page's address into a page; None where programs ask."""
@@ -66,16 +73,17 @@ class Door:
         request_id = new_id(Prefix.REQUEST)
         scope["request_id"] = request_id
         started = False
+        marks = _marks(scope)
 
         async def marked_send(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _complete(message["headers"], request_id)
+                _complete(message["headers"], request_id, marks or ())
             await send(message)
 
         try:
-            _examine_head(scope)
+            _examine_head(scope, marks)
             walk = self._walks.get(scope["path"]) if scope["method"] == "POST" else None
             await (walk or self._app)(scope, _bounded(receive), marked_send)
         except ProblemError as error:
@@ -119,13 +127,30 @@ def _bounded(receive: Receive) -> Receive:
     return bounded_receive
 
 
-def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> None:
+def _marks(scope: Scope) -> list[tuple[bytes, bytes]] | None:
+    """Return the ``X-Request-ID`` that an AuthZEN answer repeats; None where it is not fit to be repeated."""
+    if not scope["path"].startswith(_AUTHZEN):
+        return []
+    marks = [(name, value) for name, value in scope["headers"] if name == b"x-request-id"]
+    fit = len(marks) <= 1 and all(_REQUEST_MARK.fullmatch(value) for _, value in marks)
+    return marks if fit else None
+
+
+def _complete(
+    headers: list[tuple[bytes, bytes]], request_id: str, marks: Iterable[tuple[bytes, bytes]]
+) -> None:
     set_already = {name for name, _ in headers}
     headers.extend(one for one in _ALWAYS if one[0] not in set_already)
     headers.append((b"request-id", request_id.encode()))
+    headers.extend(marks)
 
 
-def _examine_head(scope: Scope) -> None:
+def _status(problem: Problem, scope: MutableMapping[str, Any]) -> int:
+    known = not scope["path"].startswith(_AUTHZEN) or problem.status in _ITS_STATUSES
+    return problem.status if known else Problem.BAD_REQUEST_LINE.status
+
+
+def _examine_head(scope: Scope, marks: list[tuple[bytes, bytes]] | None) -> None:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     # No path of ours needs an escape, and an id has one spelling: no twin of a path gets past this line.
     if b"%" in (scope.get("raw_path") or b"") or scope["http_version"] not in _VERSIONS:
@@ -146,7 +171,7 @@ def _examine_head(scope: Scope) -> None:
             raise ProblemError(Problem.BODY_TOO_LARGE)
     if size > _LARGEST_HEADERS or len(headers) > _MOST_HEADERS:
         raise ProblemError(Problem.HEADERS_TOO_LARGE)
-    if hosts != 1:
+    if hosts != 1 or marks is None:
         raise ProblemError(Problem.BAD_REQUEST_LINE)
     if authorizations > 1:
         raise ProblemError(Problem.UNAUTHENTICATED)
@@ -155,7 +180,8 @@ def _examine_head(scope: Scope) -> None:
 async def _send_document(error: ProblemError, scope: MutableMapping[str, Any], send: Send) -> None:
     asked = next((v for k, v in scope["headers"] if k == b"accept-language"), b"")
     language = language_of(asked.decode("latin-1"))
-    body = document(error, language=language, request_id=scope["request_id"])
+    status = _status(error.problem, scope)
+    body = document(error, language=language, request_id=scope["request_id"], status=status)
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-language", language.encode()),
@@ -168,7 +194,7 @@ async def _send_document(error: ProblemError, scope: MutableMapping[str, Any], s
         headers.append((b"retry-after", b"1"))
     if error.problem is Problem.BODY_TOO_LARGE:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": error.problem.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -301,5 +327,5 @@ def _pointer(location: tuple[int | str, ...]) -> str:
     """Return a JSON pointer into the body; a key that the caller invented is not repeated."""
     named = [part for part in location[1:] if not str(part).startswith("(")]  # the tag of a union
     ours = location[0] != "body"  # parameters have the names we gave them
-    parts = [str(part) if ours or isinstance(part, int) or part in MEMBERS else "?" for part in named]
+    parts = [str(part) if ours or isinstance(part, int) or part in _MEMBERS else "?" for part in named]
     return "/" + "/".join(parts)

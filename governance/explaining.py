@@ -21,6 +21,7 @@ from governance.ladder import (
     State,
     climb,
     field_title,
+    in_language,
     listed,
     purpose_title,
     reasons_of,
@@ -46,6 +47,15 @@ _ASKED: Final = {
     "read": noted("%(who)s 想以“%(purpose)s”为目的查看%(subject)s的%(fields)s：%(verdict)s"),
     "check": noted("%(who)s 想知道能否以“%(purpose)s”为目的使用%(subject)s的%(fields)s：%(verdict)s"),
     "write": noted("%(who)s 想以“%(purpose)s”为目的写入%(subject)s的%(fields)s：%(verdict)s"),
+    "check.write": noted("%(who)s 想知道能否以“%(purpose)s”为目的写入%(subject)s的%(fields)s：%(verdict)s"),
+    "check.send": noted("%(who)s 想知道能否以“%(purpose)s”为目的通过%(fields)s联系%(subject)s：%(verdict)s"),
+    "evaluate": noted("%(who)s 想知道能否对%(kind)s进行“%(verb)s”：%(verdict)s"),
+}
+_SEARCHED: Final = {
+    "search.subject": noted("%(who)s 查询了谁能使用%(subject)s的信息。"),
+    "search.resource": noted("%(who)s 查询了能使用%(subject)s的哪些信息。"),
+    "search.purpose": noted("%(who)s 查询了能为哪些目的使用%(subject)s的信息。"),
+    "search.action": noted("%(who)s 查询了能对%(subject)s的信息做什么。"),
 }
 _CHANGES: Final = {
     "consent.ticked": noted("%(who)s 勾选了%(subject)s关于“%(purpose)s”的同意，等待验证码。"),
@@ -76,6 +86,12 @@ _CHANGES: Final = {
     "review.unjustified": noted("%(who)s 认定对%(subject)s的一次紧急查看不正当。"),
     "log.read": noted("%(who)s 查阅了日志。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
+}
+_DONE: Final = {
+    "write": noted("写入"),
+    "check.write": noted("允许"),
+    "check.send": noted("允许"),
+    "evaluate": noted("允许"),
 }
 _SIGNS: Final = {
     State.PASS: "✓",
@@ -202,6 +218,8 @@ def _sentence(entry: Entry, labels: Labels, language: str) -> str:
         "who": who(entry, labels, language),
         "subject": _subject(entry, labels, language),
         "purpose": purpose_title(entry.purpose, labels.book, language),
+        "kind": _kind(entry, labels, language),
+        "verb": entry.resource.split(" ")[1] if entry.act == "evaluate" else "",
     }
     if entry.message is not None:
         return say(
@@ -219,7 +237,9 @@ def _sentence(entry: Entry, labels: Labels, language: str) -> str:
         return say(
             pattern, **places, fields=listed(names, language), verdict=_verdicts(entry, labels, language)
         )
-    change = _CHANGES.get(entry.act)
+    if entry.act in _SEARCHED and not entry.subjects:
+        return say("%(who)s 查询了与%(kind)s有关的权限。", **places)
+    change = _CHANGES.get(entry.act) or _SEARCHED.get(entry.act)
     if change is None:
         return say("%(who)s：%(act)s。", **places, act=entry.act)
     return say(change, **places)
@@ -259,6 +279,16 @@ def _subject(entry: Entry, labels: Labels, language: str) -> str:
     return say("成员 %(name)s ", name=name)
 
 
+def _kind(entry: Entry, labels: Labels, language: str) -> str:
+    """Return what a further type of resource is called, or fields of members and households."""
+    word = entry.resource.partition(" ")[0]
+    declared = labels.book.resources.types.get(word)
+    if declared is not None:
+        return in_language(declared.title, language)
+    say = saying(language)
+    return say("成员和家庭的信息") if word in ("field", "purpose") else say("一种未知的资源")
+
+
 def _with_reasons(first: str, reasons: Collection[Reason], language: str) -> str:
     told = [reason.sentence(language) for reason in reasons]
     return (" " if language == "en" else "").join([first, *told])
@@ -272,8 +302,7 @@ def _verdicts(entry: Entry, labels: Labels, language: str) -> str:
     groups: dict[Effect, list[FieldOutcome]] = {}
     for one in entry.fields:
         groups.setdefault(one.effect, []).append(one)
-    write = entry.act == "write"
-    words = {**EFFECTS, Effect.SHOW: noted("写入")} if write else EFFECTS
+    words = {**EFFECTS, Effect.SHOW: _DONE[entry.act]} if entry.act in _DONE else EFFECTS
     hidden = groups.get(Effect.HIDE, [])
     why = tuple(dict.fromkeys(reason for one in hidden for reason in reasons_of(one.why)))
     if len(groups) == 1:

@@ -20,7 +20,7 @@ from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply,
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import Facts, FieldDecision, decide_fields
 from governance.opening import DoesNotOpenError, Opening
-from governance.rulekeeping import InForce, RuleKeeper, RulesUnavailableError, UnknownRulesError
+from governance.rulekeeping import InForce, RuleKeeper, Rules, RulesUnavailableError, UnknownRulesError
 from governance.subjects import Hold
 from governance.vault import Found, Vault
 from policies.book import RuleBook
@@ -58,11 +58,9 @@ class Gate:
     def _read(self, asks: Sequence[Ask], now: int) -> list[Reply]:
         try:
             with self._database.transaction() as tx:
-                found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.DECIDE)
                 force = self._keeper.in_force(tx)
-                book, plan = force.rules.book, force.rules.plan
-                known = facts.collect(tx, book, _wanted(asks), known_of(found, self._opening), now)
-                decisions = [_decide(book, plan, ask, fact) for ask, fact in zip(asks, known, strict=True)]
+                book = force.rules.book
+                found, known, decisions = self._judge(tx, force.rules, asks, Hold.DECIDE, now)
                 names = names_of(tx, _people(asks))
                 emergencies.open_reviews(tx, self._opening, asks, decisions, names, now)
                 entries = [
@@ -86,6 +84,29 @@ class Gate:
             for ask, fact, decision, receipt in zip(asks, known, decisions, receipts, strict=False)
         ]
 
+    def foresee(
+        self, tx: Transaction, asks: Sequence[Ask], now: int
+    ) -> list[tuple[FieldDecision, ...] | None]:
+        """Return what ``read`` would decide for each ask now; None where the two may not know of each other.
+
+        For searches: nothing is held and nothing recorded, so whoever tells of it records that first. Facts
+        that cannot be read are told as such even then: what a search leaves out must be a denial.
+        """
+        rules = self._keeper.in_force(tx).rules
+        _, known, decisions = self._judge(tx, rules, asks, Hold.NONE, now)
+        return [
+            what if fact.known or not fact.usable else None
+            for fact, what in zip(known, decisions, strict=True)
+        ]
+
+    def _judge(
+        self, tx: Transaction, rules: Rules, asks: Sequence[Ask], hold: Hold, now: int
+    ) -> tuple[Found, list[Facts], list[tuple[FieldDecision, ...]]]:
+        found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), hold)
+        known = facts.collect(tx, rules.book, _wanted(asks), known_of(found, self._opening), now)
+        decided = [_decide(rules.book, rules.plan, ask, fact) for ask, fact in zip(asks, known, strict=True)]
+        return found, known, decided
+
     def _reveal(
         self,
         book: RuleBook,
@@ -107,6 +128,7 @@ class Gate:
                     one.rules,
                     self._value(book, ask, one, found),
                     _form(book, one),
+                    one.remedies,
                 )
                 for one in decisions
             )

@@ -166,7 +166,9 @@ def climb(index: int, entry: Entry, labels: Labels, language: str) -> tuple[Rung
     say = saying(language)
     if entry.message is not None:
         middle = _message_rungs(entry, labels, language)
-    elif entry.fields:
+    elif entry.act == "evaluate":
+        middle = [_rule_alone(entry, language)]
+    elif entry.fields and not entry.act.startswith("search."):
         middle = _field_rungs(entry, labels, language)
     else:
         middle = []
@@ -285,6 +287,15 @@ def _field_rungs(entry: Entry, labels: Labels, language: str) -> list[Rung]:
     return rungs
 
 
+def _rule_alone(entry: Entry, language: str) -> Rung:
+    """Return the one rung of a question that is not about a person: the rules."""
+    say = saying(language)
+    state = State.PASS if entry.dec is Dec.PERMIT else State.FAIL
+    marks = [(say("规则"), rule) for one in entry.fields for rule in one.rules]
+    reasons = [reason.sentence(language) for one in entry.fields for reason in reasons_of(one.why)]
+    return _rung(Gate.RULE, state, say, reasons, *marks)
+
+
 def _rule_gate(states: Mapping[Gate, State]) -> Gate:
     """Return the gate at which a field's rule ids are shown: where it stopped, else at the rules."""
     return next((gate for gate, state in states.items() if state is State.FAIL), Gate.RULE)
@@ -320,6 +331,8 @@ def _field_line(
         return " ".join([say("没有触发保护未成年人的禁止。"), *approved])
     if entry.act == "write":
         return say("允许写入。") if outcome.effect is Effect.SHOW else say("没有写入。")
+    if entry.act in ("check.write", "check.send"):
+        return say("允许这样做。")
     told = [
         one.sentence(language) for one in reasons if one in (Reason.MASKED_BY_RULE, Reason.EXISTENCE_ONLY)
     ]

@@ -203,13 +203,16 @@ def language_of(accept_language: str) -> str:
     return language
 
 
-def document(error: ProblemError, *, language: str, request_id: str) -> bytes:
-    """Return the problem document, ready to send as ``application/problem+json``."""
+def document(error: ProblemError, *, language: str, request_id: str, status: int) -> bytes:
+    """Return the problem document, ready to send as ``application/problem+json``.
+
+    ``status`` is the one it is sent with: some addresses must not say more than 400.
+    """
     problem = error.problem
     body: dict[str, object] = {
         "type": f"/problems/{problem.value}",
         "title": problem.value.replace("_", " "),
-        "status": problem.status,
+        "status": status,
         "detail": problem.sentence(language),
         "instance": request_id,
         "code": problem.value,

@@ -7,6 +7,7 @@ with ``_FILE`` added, so that secrets need not stand in the environment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +21,12 @@ NAMES: Final = {
     "RULES": "a folder of rule files; without it the version in force, at first the packaged rules",
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
+    "PUBLIC_URL": "the https address that callers use, without a path (dev: this machine's; prod: none)",
 }
+_PORT: Final = r"(?::[1-9][0-9]{0,4})?"
+_PUBLIC: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?" + _PORT)
+_LOCAL: Final = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])" + _PORT)
+_DEV_URL: Final = "http://127.0.0.1:8080"
 
 
 class Profile(StrEnum):
@@ -36,7 +42,11 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where a deployment lives and how strict it is."""
+    """Where a deployment lives and how strict it is.
+
+    ``public_url`` is the one base of every address that answers name: never the Host header, which is
+    whatever a caller writes into it. None: such answers leave addresses out.
+    """
 
     home: Path
     database_url: str
@@ -44,6 +54,7 @@ class Settings:
     rules_given: bool
     profile: Profile
     tenant: str
+    public_url: str | None = None
 
     @property
     def key_ring(self) -> Path:
@@ -90,6 +101,20 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     profile = given.get("PROFILE") or Profile.DEV.value
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
+    public_url = _public_url(given, faults, in_dev=profile == Profile.DEV)
     if faults:
         raise SettingsError("\n".join(faults))
-    return Settings(home, url, rules, "RULES" in given, Profile(profile), given.get("TENANT") or "household")
+    tenant = given.get("TENANT") or "household"
+    return Settings(home, url, rules, "RULES" in given, Profile(profile), tenant, public_url)
+
+
+def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str | None:
+    url = given.get("PUBLIC_URL") or (_DEV_URL if in_dev else None)
+    if url is None:
+        return None
+    scheme, _, host = url.partition("://")
+    local = in_dev and scheme == "http" and _LOCAL.fullmatch(host)
+    if not local and (scheme != "https" or not _PUBLIC.fullmatch(host)):
+        # No path either: discovery would look for our metadata at another address than we serve it at.
+        faults.append(f"{_PREFIX}PUBLIC_URL: https, a host, a port if need be, and nothing after it")
+    return url

@@ -65,7 +65,10 @@ def of_fields(
     policy: str,
     written: Mapping[FieldName, bytes] | None = None,
 ) -> Entry:
-    """Return the entry of a read, a check or a write. ``written`` maps fields to the new sealed cells."""
+    """Return the entry of a read, a check or a write. ``written`` maps fields to the new sealed cells.
+
+    It is None where nothing is stored: asking whether one may write or send is a check, not a change.
+    """
     shown = sum(decision.effect is not Effect.HIDE for decision in decisions)
     complete = shown == len(decisions) if ask.action is Action.WRITE else shown > 0
     if not facts.known:
@@ -78,8 +81,8 @@ def of_fields(
     approvals = dict.fromkeys(one.approval for one in decisions if one.approval)
     return Entry(
         t=facts.now,
-        kind=Kind.DECISION if ask.action is Action.READ else Kind.CHANGE,
-        act=ask.action.value if ask.reveal or ask.action is not Action.READ else "check",
+        kind=Kind.DECISION if written is None else Kind.CHANGE,
+        act=_act(ask) if written is None else ask.action.value,
         dec=decision_word,
         actor=_actor(ask.caller.actor_id, ask.acting, facts, names),
         decision=ask.decision_id,
@@ -94,6 +97,12 @@ def of_fields(
         corr=next(iter(approvals), ""),
         n=shown,
     )
+
+
+def _act(ask: Ask) -> str:
+    if ask.action is Action.READ:
+        return ask.action.value if ask.reveal else "check"
+    return f"check.{ask.action.value}"
 
 
 def _outcome(decision: FieldDecision, written: Mapping[FieldName, bytes]) -> FieldOutcome:

@@ -21,6 +21,7 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import Standing
 from consent.outbox import CodeSender, DevelopmentOutbox
+from governance.accessrequests import AccessRequests
 from governance.approving import Approving
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
@@ -32,6 +33,7 @@ from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
 from governance.records import REVISION
+from governance.requesting import Approvals
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
@@ -76,6 +78,8 @@ class Service:
     sender: CodeSender | None
     checkpoints: Checkpoints
     clock: Callable[[], int]
+    approvals: Approvals | None = None
+    """The desk that denials send people to; while there is none, no denial offers it."""
 
     @property
     def rules(self) -> Rules:
@@ -210,6 +214,7 @@ def _wired(
     opening = Opening(Sealer(ring), vault)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
+    approving = Approving(database, keeper)
     return Service(
         settings=settings,
         database=database,
@@ -222,7 +227,8 @@ def _wired(
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
         lifecycle=Lifecycle(opening, keeper),
-        approving=Approving(database, keeper),
+        approving=approving,
+        approvals=AccessRequests(database, approving),
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,

@@ -46,7 +46,8 @@ class Verdict:
 
     ``rules``: every row that applied, in the order of grants.csv. ``denied_by``: the deny rows that
     hold the level where it is. ``duties``: what the allow rows that reach the level oblige the receiver
-    to. ``unmet``: allow rows that would have applied but for these conditions.
+    to. ``unmet``: allow rows that would have applied but for these conditions. ``remedies``: the duties of
+    the deny rows that hold the level, where each of them names one and doing it all would raise the level.
     """
 
     level: Level
@@ -54,6 +55,7 @@ class Verdict:
     duties: tuple[str, ...]
     unmet: tuple[tuple[RuleId, tuple[str, ...]], ...]
     denied_by: tuple[RuleId, ...]
+    remedies: tuple[str, ...] = ()
 
     def __bool__(self) -> Never:
         raise TypeError("a verdict has no truth value; compare its level")
@@ -111,6 +113,8 @@ class _Ladder:
         cap = Level(min((grant.level for grant in denies), default=Level.FULL + 1) - 1)
         level = min(reached, cap)
         carrying = (grant for grant in allows if grant.level >= level > Level.HIDDEN)
+        holding = [grant for grant in denies if grant.level - 1 == level]
+        curable = reached > level and all(grant.duties for grant in holding)
         verdict = Verdict(
             level=level,
             rules=tuple(row.grant.id for row in applied),
@@ -120,7 +124,8 @@ class _Ladder:
                 for row in self.rows
                 if row.grant.allows and row.needs & ~true
             ),
-            denied_by=tuple(grant.id for grant in denies if grant.level - 1 == level),
+            denied_by=tuple(grant.id for grant in holding),
+            remedies=tuple(dict.fromkeys(duty for grant in holding for duty in grant.duties if curable)),
         )
         if len(self.seen) < PATTERNS:
             self.seen[pattern] = verdict

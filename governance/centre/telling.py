@@ -21,11 +21,18 @@ _ACTS: Final = {
     "read": noted("想查看您的%(fields)s"),
     "check": noted("询问能否使用您的%(fields)s"),
     "write": noted("想写入您的%(fields)s"),
+    "check.write": noted("询问能否写入您的%(fields)s"),
+    "check.send": noted("询问能否通过%(fields)s联系您"),
+    "search.subject": noted("查询了谁能使用您的%(fields)s"),
+    "search.resource": noted("查询了能使用您的哪些信息：%(fields)s"),
+    "search.purpose": noted("查询了能为哪些目的使用您的%(fields)s"),
+    "search.action": noted("查询了能对您的%(fields)s做什么"),
 }
 _CHANGES: Final = {
     "deliver": noted("准备把一条消息交付给您"),
     "read.failed": noted("获准查看，但内容没能打开"),
     "log.read": noted("查阅了一条与您有关的记录"),
+    "search.resource": noted("查询了能使用您的哪些信息，没有找到"),
     "consent.ticked": noted("勾选了一项同意"),
     "consent.confirmed": noted("确认了一项同意"),
     "consent.code_refused": noted("验证码没有通过"),

@@ -28,7 +28,9 @@ class Route:
 
     @property
     def page(self) -> bool:
-        return not self.path.startswith(("/v1/", "/livez", "/readyz", "/problems"))
+        return not self.path.startswith(
+            ("/v1/", "/access/", "/.well-known/", "/livez", "/readyz", "/problems")
+        )
 
 
 def routes() -> list[Route]:

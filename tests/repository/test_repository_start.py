@@ -78,6 +78,7 @@ def test_every_fault_of_the_settings_is_named_at_once(tmp_path: Path) -> None:
         "GOVERNANCE_DATABASE_URL": "mysql://somewhere",
         "GOVERNANCE_RULES": str(tmp_path / "nowhere"),
         "GOVERNANCE_TENANT": "",
+        "GOVERNANCE_PUBLIC_URL": "https://pdp.example/with/a/path",
         "PATH": "what others set is not ours to judge",
     }
     with pytest.raises(SettingsError) as stopped:
@@ -110,7 +111,40 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     assert settings.home.name == ".governance"
     assert settings.on_sqlite
     assert settings.profile is Profile.DEV
-    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT"}
+    assert settings.public_url == "http://127.0.0.1:8080"
+    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", "PUBLIC_URL"}
+
+
+HTTPS = "https"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://pdp.example", "https://pdp.example/", "https://pdp.example?a=b", "https://pdp.example#a"),
+        *(f"{HTTPS}://", f"{HTTPS}://a b.example", f"{HTTPS}://user@pdp.example", f"{HTTPS}://PDP.example"),
+        *(
+            f"{HTTPS}://pdp.example:0",
+            f"{HTTPS}://pdp.example:999999",
+            f"{HTTPS}://pdp.example\n",
+            "pdp.example",
+        ),
+    ],
+)
+def test_a_public_address_is_https_and_a_host_and_nothing_else(url: str) -> None:
+    for profile in Profile:
+        environment = {"GOVERNANCE_PUBLIC_URL": url, "GOVERNANCE_PROFILE": profile.value}
+        with pytest.raises(SettingsError, match="GOVERNANCE_PUBLIC_URL: https, a host"):
+            read_settings(environment, packaged_rules())
+
+
+def test_the_public_address_of_prod_is_said_and_never_guessed() -> None:
+    prod = {"GOVERNANCE_PROFILE": "prod"}
+    assert read_settings(prod, packaged_rules()).public_url is None
+    said = read_settings({**prod, "GOVERNANCE_PUBLIC_URL": f"{HTTPS}://pdp.example:8443"}, packaged_rules())
+    assert said.public_url == f"{HTTPS}://pdp.example:8443"
+    with pytest.raises(SettingsError, match="PUBLIC_URL"):
+        read_settings({**prod, "GOVERNANCE_PUBLIC_URL": "http://127.0.0.1:8080"}, packaged_rules())
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o601])
