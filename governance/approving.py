@@ -9,20 +9,29 @@ the approval of a responsible manager, which no guardian can give. An approved w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
-
-from sqlalchemy import bindparam, insert, or_, select, update
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
 from governance import subjects
+from governance.approvalrecords import (
+    ADD,
+    GUARDIANS,
+    MINE,
+    MOST,
+    ONE,
+    SAME,
+    SET,
+    TIES,
+    UNCLEARED,
+    Asked,
+    State,
+    asked_of,
+)
 from governance.consenting import On
 from governance.database import Database
-from governance.records import Actor, Approval, RelationRow
 from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
 from policies.identifiers import Prefix, kind_of, new_id
@@ -32,96 +41,6 @@ from policies.transaction import Transaction
 _HOUR_MS: Final = 3600 * 1000
 OFFICE: Final = "compliance_officer"
 """Who says yes for the company, the responsible manager of 未成年人网络保护条例 第三十六条."""
-
-_approval, _relation, _actor = Approval.__table__, RelationRow.__table__, Actor.__table__
-_COLUMNS: Final = (
-    _approval.c.subject_id,
-    _approval.c.id,
-    _approval.c.actor_id,
-    _approval.c.act,
-    _approval.c.fields,
-    _approval.c.purpose,
-    _approval.c.state,
-    _approval.c.asked_at,
-    _approval.c.expires_at,
-    _approval.c.decided_by,
-    _approval.c.decided_at,
-    _approval.c.cleared_by,
-    _approval.c.used_at,
-    _actor.c.label,
-)
-_FOUND: Final = select(*_COLUMNS).join_from(_approval, _actor, _actor.c.id == _approval.c.actor_id)
-_runs: Final = (
-    _relation.c.starts_at <= bindparam("now"),
-    or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
-)
-_TIES: Final = select(_relation.c.relation).where(
-    _relation.c.subject_id == bindparam("subject"), _relation.c.actor_id == bindparam("actor"), *_runs
-)
-_GUARDIANS: Final = select(_relation.c.actor_id).where(
-    _relation.c.subject_id == bindparam("subject"), _relation.c.relation == Relation.WARD.value, *_runs
-)
-_WARDS: Final = select(_relation.c.subject_id).where(
-    _relation.c.actor_id == bindparam("actor"), _relation.c.relation == Relation.WARD.value, *_runs
-)
-_ONE: Final = _FOUND.where(_approval.c.id == bindparam("approval"))
-_SAME: Final = _FOUND.where(
-    _approval.c.subject_id == bindparam("subject"),
-    _approval.c.actor_id == bindparam("actor"),
-    _approval.c.act == bindparam("verb"),
-    _approval.c.fields == bindparam("words"),
-    _approval.c.purpose == bindparam("aim"),
-    _approval.c.state == "pending",
-    _approval.c.expires_at > bindparam("now"),
-)
-_MINE: Final = (
-    _FOUND.where(or_(_approval.c.subject_id == bindparam("actor"), _approval.c.subject_id.in_(_WARDS)))
-    .order_by(_approval.c.asked_at.desc(), _approval.c.id.desc())
-    .limit(bindparam("most"))
-)
-_UNCLEARED: Final = (
-    _FOUND.where(
-        _approval.c.state == "pending",
-        _approval.c.actor_id != _approval.c.subject_id,
-        _approval.c.cleared_by.is_(None),
-        _approval.c.expires_at > bindparam("now"),
-    )
-    .order_by(_approval.c.asked_at, _approval.c.id)
-    .limit(bindparam("most"))
-)
-_ADD: Final = insert(_approval)
-_SET: Final = (
-    update(_approval)
-    .where(_approval.c.subject_id == bindparam("subject"), _approval.c.id == bindparam("approval"))
-    .values(
-        state=bindparam("become"),
-        decided_by=bindparam("decider"),
-        decided_at=bindparam("since"),
-        cleared_by=bindparam("clearer"),
-    )
-)
-_USE: Final = (
-    update(_approval)
-    .where(
-        _approval.c.subject_id == bindparam("subject"),
-        _approval.c.id.in_(bindparam("approvals", expanding=True)),
-        _approval.c.used_at.is_(None),
-    )
-    .values(used_at=bindparam("now"))
-)
-MOST: Final = 100
-"""How many approvals one list shows, the newest (or, for officers, the longest waiting) first."""
-
-
-class State(StrEnum):
-    """What became of an approval. ``used`` and ``expired`` are told, never stored as such."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-    USED = "used"
-    EXPIRED = "expired"
 
 
 class NoSuchApprovalError(Exception):
@@ -134,30 +53,6 @@ class UnfitApprovalError(Exception):
 
 class ApprovalEndedError(Exception):
     """It was refused, cancelled or used, or its time is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An approval on record as people read it; ``who`` is the display name of staff, empty for the child."""
-
-    id: str
-    subject_id: SubjectId
-    actor_id: ActorId
-    who: str
-    act: Action
-    fields: tuple[FieldName, ...]
-    purpose: Purpose
-    state: State
-    asked_at: int
-    expires_at: int
-    decided_by: str | None
-    decided_at: int | None
-    cleared_by: str | None
-
-    @property
-    def by_staff(self) -> bool:
-        """Whether staff ask for access, and not the child for an act of its own."""
-        return str(self.actor_id) != self.subject_id
 
 
 class Approving:
@@ -204,15 +99,15 @@ class Approving:
             if len(kept) != len(named) or any(one.channel for one in kept) or purpose not in book.purposes:
                 raise UnfitApprovalError
             known = subjects.change(tx, [subject])
-            ties = {tie for (tie,) in tx.rows(_TIES, {"subject": subject, "actor": acting, "now": now})}
+            ties = {tie for (tie,) in tx.rows(TIES, {"subject": subject, "actor": acting, "now": now})}
             wanted = Relation.SELF if str(acting) == subject else Relation.ASSIGNED
             if subject not in known or not known[subject].active or wanted not in ties:
                 raise NoSuchApprovalError
             words = " ".join(named)
             same = {"subject": subject, "actor": acting, "verb": action.value, "words": words, "aim": purpose}
-            earlier = tx.rows(_SAME, {**same, "now": now})
+            earlier = tx.rows(SAME, {**same, "now": now})
             if earlier:
-                return _asked(earlier[0], now)
+                return asked_of(earlier[0], now)
             approval = new_id(Prefix.APPROVAL)
             row = {
                 "subject_id": subject,
@@ -225,7 +120,7 @@ class Approving:
                 "asked_at": now,
                 "expires_at": now + book.limits.approval_hours * _HOUR_MS,
             }
-            tx.run(_ADD, row)
+            tx.run(ADD, row)
             asked = self._one(tx, approval, now)
             self._note(tx, "approval.asked", on, asked, now)
             tx.commit()
@@ -236,7 +131,7 @@ class Approving:
 
         def may(tx: Transaction, asked: Asked) -> bool:
             about = {"subject": asked.subject_id, "actor": on.member, "now": now}
-            return (Relation.WARD.value,) in [tuple(row) for row in tx.rows(_TIES, about)]
+            return (Relation.WARD.value,) in [tuple(row) for row in tx.rows(TIES, about)]
 
         return self._say(on, approval, may, approve=approve, now=now, clears=False)
 
@@ -265,15 +160,15 @@ class Approving:
     def of_person(self, member: ActorId, now: int) -> list[Asked]:
         """Return what this member has asked for, and what waits for, or got, an answer as a guardian."""
         with self._database.reading() as tx:
-            return [_asked(row, now) for row in tx.rows(_MINE, {"actor": member, "now": now, "most": MOST})]
+            return [asked_of(row, now) for row in tx.rows(MINE, {"actor": member, "now": now, "most": MOST})]
 
     def of_id(self, tx: Transaction, approval: str, now: int) -> Asked | None:
         """Return one approval, for whoever is known to have asked for it."""
-        return next((_asked(row, now) for row in tx.rows(_ONE, {"approval": approval})), None)
+        return next((asked_of(row, now) for row in tx.rows(ONE, {"approval": approval})), None)
 
     def uncleared(self, tx: Transaction, now: int) -> list[Asked]:
         """Return the access by staff that waits for an officer, the longest waiting first."""
-        return [_asked(row, now) for row in tx.rows(_UNCLEARED, {"now": now, "most": MOST})]
+        return [asked_of(row, now) for row in tx.rows(UNCLEARED, {"now": now, "most": MOST})]
 
     def _say(
         self,
@@ -312,11 +207,11 @@ class Approving:
             return answer
 
     def _one(self, tx: Transaction, approval: str, now: int) -> Asked:
-        return _asked(tx.rows(_ONE, {"approval": approval})[0], now)
+        return asked_of(tx.rows(ONE, {"approval": approval})[0], now)
 
     def _held(self, tx: Transaction, approval: str, now: int) -> Asked | None:
         """Return an approval with its subject held: nobody decides about the child meanwhile."""
-        rows = tx.rows(_ONE, {"approval": approval})
+        rows = tx.rows(ONE, {"approval": approval})
         if not rows:
             return None
         subjects.change(tx, [SubjectId(rows[0][0])])
@@ -340,13 +235,13 @@ class Approving:
             "since": at if decided_by else asked.decided_at,
             "clearer": cleared_by or asked.cleared_by,
         }
-        tx.run(_SET, become)
+        tx.run(SET, become)
 
     def _note(
         self, tx: Transaction, act: str, on: On, asked: Asked, now: int, dec: Verdict = Verdict.PERMIT
     ) -> None:
         """Log a step where the child and every guardian will find it."""
-        guardians = [row[0] for row in tx.rows(_GUARDIANS, {"subject": asked.subject_id, "now": now})]
+        guardians = [row[0] for row in tx.rows(GUARDIANS, {"subject": asked.subject_id, "now": now})]
         people = dict.fromkeys([asked.subject_id, *guardians])
         if kind_of(on.member) is Prefix.MEMBER:
             people[on.member] = None
@@ -366,36 +261,3 @@ class Approving:
             corr=asked.id,
         )
         ledger.append(tx, [entry])
-
-
-def use_up(tx: Transaction, subject: SubjectId, approvals: Iterable[str | None], now: int) -> None:
-    """Use up the approvals that let a write through, in the transaction of that write."""
-    used = sorted({one for one in approvals if one is not None})
-    if not used:
-        return
-    if tx.run(_USE, {"subject": subject, "approvals": used, "now": now}) != len(used):
-        raise ledger.LogError("an approval was used under its subject's lock")
-
-
-def _asked(row: Sequence[Any], now: int) -> Asked:
-    subject, id_, actor, act, fields, purpose, state, at, until, decider, since, clearer, used, label = row
-    told = State(state)
-    if used is not None:
-        told = State.USED
-    elif told in (State.PENDING, State.APPROVED) and until <= now:
-        told = State.EXPIRED
-    return Asked(
-        id_,
-        SubjectId(subject),
-        ActorId(actor),
-        label,
-        Action(act),
-        tuple(map(FieldName, fields.split())),
-        Purpose(purpose),
-        told,
-        at,
-        until,
-        decider,
-        since,
-        clearer,
-    )

@@ -225,6 +225,7 @@ _OBLIGATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "optout": ("optout", "offer"),
     "choice": ("choice", "offer"),
     "approval": ("approval", "by"),
+    "review": ("review", "when"),
     "mask": ("mask", "form"),
     "permit": ("permit", "endpoint"),
 }

@@ -15,7 +15,7 @@ from typing import Final
 from audit import ledger
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError
 from audit.ledger import LogError
-from governance import approving, emergencies, facts, subjects, testimony
+from governance import approvalrecords, emergencies, facts, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import Facts, FieldDecision, decide_fields
@@ -184,7 +184,7 @@ class Gate:
                 granted = known.known and all(one.effect is Effect.SHOW for one in decisions)
                 cells = self._store(tx, book, request, found, now) if granted else {}
                 if granted:
-                    approving.use_up(tx, ask.subject, (one.approval for one in decisions), now)
+                    approvalrecords.use_up(tx, ask.subject, (one.approval for one in decisions), now)
                 names = names_of(tx, _people([ask]))
                 entry = testimony.of_fields(ask, known, decisions, names, book.fingerprint, cells)
                 receipt = ledger.append(tx, [entry, *_rehearse(force, [ask], [known], [decisions])])[0]

@@ -27,7 +27,7 @@ def pack(folder: Path) -> bytes:
     The folder has been loaded before (``policies.book.load_book``), so its files are UTF-8.
     """
     texts = {name: path.read_bytes().decode() for name, path in rule_files(folder).items()}
-    return _spelt(texts)
+    return spelt(texts)
 
 
 def texts_of(archive: bytes) -> dict[str, str]:
@@ -44,7 +44,7 @@ def texts_of(archive: bytes) -> dict[str, str]:
         isinstance(text, str) and (name in (*FILES, *FURTHER) or _LEXICON.fullmatch(name))
         for name, text in texts.items()
     )
-    if not sound or _spelt(texts) != archive:
+    if not sound or spelt(texts) != archive:
         raise ArchiveError("not an archive of rules")
     return dict(texts)
 
@@ -73,5 +73,6 @@ def book_of(archive: bytes) -> RuleBook:
         return load_book(Path(folder))
 
 
-def _spelt(texts: dict[str, str]) -> bytes:
+def spelt(texts: dict[str, str]) -> bytes:
+    """Return the one spelling of an archive with these files."""
     return json.dumps(texts, ensure_ascii=False, sort_keys=True, indent=0).encode()

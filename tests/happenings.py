@@ -8,7 +8,7 @@ from typing import Final
 from living import DAY, MINUTE, Living
 
 from governance import world
-from governance.approving import Asked
+from governance.approvalrecords import Asked
 from governance.asking import Ask
 from governance.consenting import On
 from governance.identity import Caller

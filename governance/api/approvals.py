@@ -9,7 +9,8 @@ from fastapi import APIRouter, Path, Request, Response
 
 from governance.api import access
 from governance.api.forms import ApprovalDecisionForm, ApprovalForm, OwnApprovalForm
-from governance.approving import ApprovalEndedError, Asked, NoSuchApprovalError, UnfitApprovalError
+from governance.approvalrecords import Asked
+from governance.approving import ApprovalEndedError, NoSuchApprovalError, UnfitApprovalError
 from governance.consenting import On
 from governance.door import route_for
 from governance.identity import Scope

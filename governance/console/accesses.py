@@ -14,7 +14,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from audit import ledger
 from governance.api import access
-from governance.approving import OFFICE, ApprovalEndedError, Asked, NoSuchApprovalError
+from governance.approvalrecords import Asked
+from governance.approving import OFFICE, ApprovalEndedError, NoSuchApprovalError
 from governance.consenting import On
 from governance.emergencies import (
     LONGEST_NOTE,

@@ -31,7 +31,7 @@ def under(request: pytest.FixtureRequest, house: living.Living) -> Iterator[Pep]
     """The CRM of a house that was started with another rule folder; the test names it by ``indirect``."""
     import living  # noqa: PLC0415 - imports every room
 
-    settings = replace(house.settings, rules=FOLDERS[request.param])
+    settings = replace(house.settings, rules=FOLDERS[request.param], rules_given=True)
     service = assemble(settings, clock=house.clock)
     house = replace(house, settings=settings, service=service)
     wire = living.Wire(build(service))

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import pytest
 from authzen_calls import Pep, field, question, who
-from happenings import HAPPENINGS
-from living import MINUTE, Living, Wire
+from happenings import HAPPENINGS, office_acts, person_acts
+from insiders import ACCEPT, REFUSE, REFUSE_AT_COMMIT
+from living import MINUTE, Living
 
 from governance import world
-from governance.app import build
-from governance.asking import Unrecorded
-from governance.identity import Caller
-from governance.replay import Once
-from governance.requesting import Task, Wish, template_of
+from governance.requesting import template_of
 from governance.world import fixed_id
-from policies.identifiers import Prefix, new_id
+from policies.identifiers import Prefix
 from policies.plan import compile_plan
 from policies.terms import (
     Action,
@@ -43,31 +39,6 @@ TEEN = fixed_id(Prefix.MEMBER, "teen")
 AGENT = question(world.WANG_MIN, "read", field(TEEN, "name"), "service.delivery")
 
 
-class Book:
-    """A desk that keeps what it is asked for in memory."""
-
-    def __init__(self) -> None:
-        self.wishes: dict[str, Wish] = {}
-        self.full = False
-
-    def open_approval(self, wish: Wish, now: int, once: Once | None = None) -> Task | Unrecorded:
-        assert once is None
-        if self.full:
-            return Unrecorded()
-        task = new_id(Prefix.REQUEST)
-        self.wishes[task] = wish
-        return Task(task, "pending", now + MINUTE)
-
-    def approval(self, caller: Caller, task_id: str, now: int) -> Task | None:
-        wish = self.wishes.get(task_id) if now > 0 else None
-        return None if wish is None or wish.caller.actor_id != caller.actor_id else Task(task_id, "approved")
-
-
-@pytest.fixture
-def desk() -> Book:
-    return Book()
-
-
 def let_a_teenager_move_in(house: Living) -> None:
     """Let somebody of sixteen live with the family, and give the agent both minors."""
     now, lifecycle = house.clock(), house.service.lifecycle
@@ -80,12 +51,10 @@ def let_a_teenager_move_in(house: Living) -> None:
 
 
 @pytest.fixture
-def pep(house: Living, desk: Book) -> Iterator[Pep]:
-    """The CRM of a house that has somebody who opens approvals."""
+def pep(house: Living, crm: Pep) -> Pep:
+    """The CRM of a house where a child and a teenager live and the agent has both."""
     let_a_teenager_move_in(house)
-    wire = Wire(build(replace(house.service, approvals=desk)))
-    yield Pep(house, wire)
-    wire.close()
+    return crm
 
 
 def denial_of(told: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +71,7 @@ def denial_of(told: dict[str, Any]) -> dict[str, Any]:
     ("asked", "template"), [(OWN, "guardian"), (AGENT, "minor_access")], ids=["child", "agent"]
 )
 def test_what_was_denied_for_want_of_approval_can_be_asked_for(
-    asked: dict[str, Any], template: str, pep: Pep, desk: Book
+    asked: dict[str, Any], template: str, pep: Pep, house: Living
 ) -> None:
     told = pep.evaluate(asked)
     assert told["decision"] is False
@@ -119,21 +88,32 @@ def test_what_was_denied_for_want_of_approval_can_be_asked_for(
     task = json.loads(answer.content)["task"]
     assert (answer.status_code, task["status"]) == (201, "pending")
     assert task["status_endpoint"] == f"{offered['endpoint']}/{task['id']}"
-    wish = desk.wishes[task["id"]]
-    assert (wish.template, wish.evaluation_id) == (template, told["context"]["id"])
-    assert wish.acting == asked["subject"]["id"]
-    assert f"{wish.subject}/{wish.field}" == asked["resource"]["id"]
-    assert wish.action is (Action.WRITE if template == "guardian" else Action.READ)
-    assert wish.purpose == asked["context"]["purpose"]
+    assert json.loads(pep.post("requests", {**asked, "denial": denial_of(told)}).content)["task"] == task
+    entry = house.log()[-1]
+    assert (entry.act, entry.corr, entry.purpose) == (
+        "approval.asked",
+        task["id"],
+        asked["context"]["purpose"],
+    )
     path = f"/access/v1/requests/{task['id']}"
     key = {"authorization": f"Bearer {pep.house.key(world.CRM)}"}
+    assert "result" not in json.loads(pep.wire.call("GET", path, headers=key).content)
+    guardian, officer = person_acts(world.ZHANG_LI), office_acts(world.OFFICER)
+    if template == "minor_access":
+        with house.service.database.transaction() as tx:
+            lifecycle, now = house.service.lifecycle, house.clock()
+            lifecycle.link_guardian(tx, MemberId(TEEN), MemberId(world.ZHANG_LI.id), "户口簿", now)
+            tx.commit()
+        house.service.approving.clear(officer, task["id"], approve=True, now=house.clock())
+    house.service.approving.decide(guardian, task["id"], approve=True, now=house.clock())
     body = json.loads(pep.wire.call("GET", path, headers=key).content)
     assert (body["task"]["status"], body["result"]) == ("approved", {"mode": "reevaluate"})
+    assert pep.evaluate(asked)["decision"] is True
     other = {"authorization": f"Bearer {pep.house.key(world.SENDER)}"}
     assert pep.wire.call("GET", path, headers=other).status_code == 404
 
 
-def test_a_token_binds_caller_question_evaluation_and_time(pep: Pep, desk: Book, house: Living) -> None:
+def test_a_token_binds_caller_question_evaluation_and_time(pep: Pep, house: Living) -> None:
     told = pep.evaluate(OWN)
     good = {**OWN, "denial": denial_of(told)}
     again = pep.evaluate(OWN)["context"]["id"]
@@ -159,10 +139,19 @@ def test_a_token_binds_caller_question_evaluation_and_time(pep: Pep, desk: Book,
     assert pep.post("requests", good).status_code == 201
     house.clock.advance(1)
     assert pep.post("requests", good).status_code == 400
-    assert len(desk.wishes) == 1
-    desk.full = True
-    fresh = {**OWN, "denial": denial_of(pep.evaluate(OWN))}
-    assert pep.post("requests", fresh).status_code == 503
+    assert [entry.act for entry in house.log()].count("approval.asked") == 1
+
+
+@pytest.mark.parametrize("refuse", [REFUSE, REFUSE_AT_COMMIT], ids=["at once", "at the commit"])
+def test_a_request_that_cannot_be_recorded_is_none(
+    refuse: Mapping[str, tuple[str, ...]], pep: Pep, house: Living
+) -> None:
+    body = {**OWN, "denial": denial_of(pep.evaluate(OWN))}
+    house.sql(*refuse[house.engine])
+    assert pep.post("requests", body).status_code == 503
+    assert house.sql("SELECT * FROM approval") == []
+    house.sql(*ACCEPT[house.engine])
+    assert pep.post("requests", body).status_code == 201
 
 
 def test_only_denials_that_an_approval_would_lift_offer_a_request(pep: Pep) -> None:
@@ -176,23 +165,6 @@ def test_only_denials_that_an_approval_would_lift_offer_a_request(pep: Pep) -> N
         question(world.ZHANG_LI, "write", field(world.XIAO_MAN, "mobile"), "account.manage"),
     ):
         assert "access_request" not in pep.evaluate(asked)["context"], asked
-
-
-def test_the_metadata_names_the_desk_where_there_is_one(pep: Pep) -> None:
-    told = json.loads(pep.wire.get("/.well-known/authzen-configuration").content)
-    assert told["access_request_endpoint"] == "http://127.0.0.1:8080/access/v1/requests"
-
-
-def test_where_nobody_opens_approvals_nothing_is_offered(crm: Pep, house: Living) -> None:
-    let_a_teenager_move_in(house)
-    for asked in (OWN, AGENT):
-        told = crm.evaluate(asked)
-        assert told["decision"] is False
-        assert "access_request" not in told["context"]
-        denial = {"evaluation_id": told["context"]["id"], "binding_token": "x"}
-        assert crm.post("requests", {**asked, "denial": denial}).status_code == 404
-    metadata = json.loads(crm.wire.get("/.well-known/authzen-configuration").content)
-    assert "access_request_endpoint" not in metadata
 
 
 def test_a_remedy_is_named_only_if_doing_it_would_raise_the_level(house: Living) -> None:

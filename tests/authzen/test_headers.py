@@ -124,6 +124,7 @@ def test_metadata_is_made_from_the_setting_and_never_from_the_host_header(crm: P
         "search_subject_endpoint": f"{base}/access/v1/search/subject",
         "search_resource_endpoint": f"{base}/access/v1/search/resource",
         "search_action_endpoint": f"{base}/access/v1/search/action",
+        "access_request_endpoint": f"{base}/access/v1/requests",
     }
     assert told[0].headers["content-type"] == "application/json"
 

@@ -12,7 +12,8 @@ from happenings import HAPPENINGS, HOUR, NOBODY, ask_for_access, assign, office_
 from living import Living, Wire, sent, spell
 
 from governance import world
-from governance.approving import ApprovalEndedError, NoSuchApprovalError, State
+from governance.approvalrecords import State
+from governance.approving import ApprovalEndedError, NoSuchApprovalError
 from governance.asking import Answer
 from governance.seeding import give_consent
 from governance.times import rfc3339

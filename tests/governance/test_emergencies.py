@@ -231,7 +231,7 @@ def test_of_a_child_an_emergency_shows_the_mask_and_what_was_approved_in_full(
 
 def test_the_floor_for_children_gives_way_to_rows_for_emergencies_only(house: Living) -> None:
     """An officer's own row without consent, on which the floor holds, is not opened by declaring one."""
-    book = house.service.gate._rules.book
+    book = house.service.rules.book
     loose = replace(book.grants[RuleId("S-CL-02")], id=RuleId("T-01"), conditions=frozenset())
     limited = replace(book.grants[RuleId("S-CL-05")], level=Level.EXISTS)
 
