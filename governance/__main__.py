@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--jsonl", action="store_true", required=True, help="JSON lines, the only form")
     explain = add("explain", commands.explain, "explain a decision: the sentence and the ladder")
     explain.add_argument("decision_id")
+    explain.add_argument("--language", choices=["zh", "en"], default="zh")
     rules = names.add_parser("policy", help="the rules: show, test, compare, rehearse and publish them")
     rulecommands.add_to(rules, spoken)
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")

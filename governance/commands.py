@@ -142,19 +142,23 @@ def redact(_chosen: argparse.Namespace) -> int:
 
 
 def explain(chosen: argparse.Namespace) -> int:
-    """Explain a decision."""
-    from governance.explaining import explain_decision  # noqa: PLC0415 - brings the catalogue along
+    """Explain a decision: the sentence, the ladder, and every row of the rules. The look itself is logged."""
+    from governance.explaining import look_into  # noqa: PLC0415 - brings the catalogue along
 
     service = assemble(settings())
     try:
-        explanation = explain_decision(service, chosen.decision_id)
+        found = look_into(service, chosen.decision_id, chosen.language)
     finally:
         service.close()
-    if explanation is None:
+    if found is None:
         print("no such decision in this log", file=sys.stderr)
         return FAILED
-    rungs = [f"{rung.word} {rung.title}  {' '.join(rung.lines)}" for rung in explanation.ladder]
-    _say(chosen, asdict(explanation), "\n".join([explanation.sentence, *rungs]))
+    explanation, rows = found
+    document = {**explanation.as_document(), "rules": None if rows is None else [asdict(one) for one in rows]}
+    lines = [explanation.as_text()]
+    for one in rows or ():
+        lines += ["", one.title, *(f"    {line}" for line in (*one.rows, *one.nearest))]
+    _say(chosen, document, "\n".join(lines))
     return DONE
 
 

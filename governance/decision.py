@@ -101,14 +101,14 @@ class FieldDecision(NamedTuple):
         raise TypeError("a decision has no truth value; look at its effect")
 
 
-class _Lift(NamedTuple):
+class Lift(NamedTuple):
     """What may open more than rule and consent alone: an approval on record, a declared emergency."""
 
     approval: Approved | None = None
     emergency: bool = False
 
 
-_PLAIN: Final = _Lift()
+_PLAIN: Final = Lift()
 
 
 class SendDecision(NamedTuple):
@@ -187,17 +187,17 @@ def _gain(decision: FieldDecision) -> tuple[Level, bool]:
     return _ORDER[decision.effect], Reason.NOT_AVAILABLE in decision.reasons
 
 
-def _lifts(action: Action, field: FieldName, facts: Facts) -> list[_Lift]:
+def _lifts(action: Action, field: FieldName, facts: Facts) -> list[Lift]:
     """Return what may be tried beside rule and consent, the least first."""
     approval = facts.approvals.get(field)
-    lifts = [] if approval is None else [_Lift(approval)]
+    lifts = [] if approval is None else [Lift(approval)]
     if facts.emergency and action is Action.READ:
-        lifts += [_Lift(emergency=True), *(_Lift(approval, emergency=True) for _ in lifts)]
+        lifts += [Lift(emergency=True), *(Lift(approval, emergency=True) for _ in lifts)]
     return lifts
 
 
 def _decide_with(
-    lift: _Lift,
+    lift: Lift,
     book: RuleBook,
     plan: Plan,
     action: Action,
@@ -207,7 +207,7 @@ def _decide_with(
 ) -> FieldDecision:
     field = entry.name
     standing = facts.standings.get(entry.category)
-    conditions = _conditions(book, purpose, facts, standing, lift)
+    conditions = conditions_of(book, purpose, facts, standing, lift)
     hidden = entry.category in facts.hidden
     # First as if nothing were hidden: someone who may not look anyway must not learn of the hiding.
     verdict = plan.verdict(facts.roles, field, action, facts.relation, purpose, conditions)
@@ -238,8 +238,8 @@ def _rests_on(condition: Condition, book: RuleBook, verdict: Verdict) -> bool:
     return any(condition in grant.conditions and grant.level >= verdict.level for grant in applied)
 
 
-def _conditions(
-    book: RuleBook, purpose: Purpose, facts: Facts, standing: Standing | None, lift: _Lift = _PLAIN
+def conditions_of(
+    book: RuleBook, purpose: Purpose, facts: Facts, standing: Standing | None, lift: Lift = _PLAIN
 ) -> dict[Condition, bool]:
     """Return the named facts. What is missing is unknown, and unknown never opens anything."""
     conditions = {
@@ -306,7 +306,7 @@ def _withheld(
 
 
 def _allowed(
-    field: FieldName, verdict: Verdict, relation: Relation, standing: Standing | None, lift: _Lift
+    field: FieldName, verdict: Verdict, relation: Relation, standing: Standing | None, lift: Lift
 ) -> FieldDecision:
     reasons = [Reason.RULE_ALLOWS]
     consent = None
@@ -362,7 +362,7 @@ def decide_send(
     if not facts.usable:
         return SendDecision(Outcome.REFUSE, (Reason.FACTS_UNAVAILABLE,))
     standing = facts.standings.get(entry.category)
-    conditions = _conditions(book, purpose, facts, standing)
+    conditions = conditions_of(book, purpose, facts, standing)
     verdict = plan.verdict(facts.roles, channel, Action.SEND, facts.relation, purpose, conditions)
     refusals: list[Reason] = []
     if verdict.level is not Level.FULL:

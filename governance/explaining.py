@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit import ledger
-from audit.entry import ActorType, Entry, FieldOutcome, Party, Verdict
+from audit.entry import Actor, ActorType, Entry, FieldOutcome, Kind, Party, Verdict
 from governance.accesses import labels_of
 from governance.ladder import (
     EFFECTS,
@@ -28,6 +28,7 @@ from governance.ladder import (
     unrelated,
 )
 from governance.languages import noted, saying
+from governance.reasoning import FieldReasons, reasons_of_rules
 from governance.times import rfc3339
 from governance.wiring import Service
 from policies.identifiers import Prefix, kind_of
@@ -173,6 +174,35 @@ def explain_decision(service: Service, decision_id: str, language: str = "zh") -
             return None
         actors = labels_of(tx, [found[1]])
     return explain(*found, Labels(service.rules.book, actors), language)
+
+
+def look_into(
+    service: Service, decision_id: str, language: str
+) -> tuple[Explanation, tuple[FieldReasons, ...] | None] | None:
+    """Explain a decision for the operator, with every row of the rules, once the look is on record."""
+    with service.database.transaction() as tx:
+        found = entry_of(tx, decision_id)
+        if found is None:
+            return None
+        actors = labels_of(tx, [found[1]])
+        ledger.append(tx, [_look(found[1], decision_id, service.keeper.fingerprint(tx), service.clock())])
+        tx.commit()
+    explanation = explain(*found, Labels(service.rules.book, actors), language)
+    return explanation, reasons_of_rules(service, found[1], language)
+
+
+def _look(entry: Entry, decision_id: str, policy: str, now: int) -> Entry:
+    return Entry(
+        t=now,
+        kind=Kind.AUDIT,
+        act="log.read",
+        dec=Verdict.PERMIT,
+        actor=Actor(Party(ActorType.SYSTEM, "operator")),
+        subjects=entry.subjects,
+        resource=decision_id,
+        purpose="audit.review",
+        policy=policy,
+    )
 
 
 def entry_of(tx: Transaction, decision_id: str) -> tuple[int, Entry] | None:

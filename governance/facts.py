@@ -132,8 +132,19 @@ class _Between(NamedTuple):
 _NOTHING: Final = _Between([], [], [])
 
 
-def collect(tx: Transaction, book: RuleBook, wanted: Sequence[Wanted], known: Known, now: int) -> list[Facts]:
-    """Return the facts of each wanted decision, in order. Four statements, whatever the size."""
+def collect(
+    tx: Transaction,
+    book: RuleBook,
+    wanted: Sequence[Wanted],
+    known: Known,
+    now: int,
+    known_at: int | None = None,
+) -> list[Facts]:
+    """Return the facts of each wanted decision, in order. Four statements, whatever the size.
+
+    To ask again about a past instant, give it as ``now`` and as ``known_at``: what was recorded later, a
+    withdrawal above all, is then left out. The live question counts every event.
+    """
     subjects = sorted({one.subject for one in wanted})
     actors = sorted({one.acting for one in wanted})
     between = _between(tx, subjects, actors, now)
@@ -141,7 +152,10 @@ def collect(tx: Transaction, book: RuleBook, wanted: Sequence[Wanted], known: Kn
         ActorId(actor): _Office(tuple(map(Role, roles.split())), gender)
         for actor, roles, gender in tx.rows(_ACTORS, {"actors": actors})
     }
-    events = registry.events_of(tx, subjects)
+    events = {
+        subject: [event for event in said if known_at is None or event.recorded_at <= known_at]
+        for subject, said in registry.events_of(tx, subjects).items()
+    }
     return [_facts(book, one, known, between, offices, events.get(one.subject, ()), now) for one in wanted]
 
 

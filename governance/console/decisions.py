@@ -24,6 +24,7 @@ from governance.identity import Caller
 from governance.ladder import Labels
 from governance.pages import caller_of, language, page_route, render, see_other
 from governance.problems import Problem, ProblemError
+from governance.reasoning import reasons_of_rules
 from governance.wiring import Service
 from policies.identifiers import Prefix, pattern
 from policies.terms import Effect, Outcome
@@ -170,8 +171,16 @@ async def decision(
     if found is None:
         raise ProblemError(Problem.NOT_FOUND)
     explanation, entry = found
+    rows = await access.in_store(request, lambda: reasons_of_rules(service, entry, spoken))
     return render(
-        request, "decision.html", caller=caller, it=explanation, entry=entry, tone=tone(entry), id=decision_id
+        request,
+        "decision.html",
+        caller=caller,
+        it=explanation,
+        entry=entry,
+        tone=tone(entry),
+        id=decision_id,
+        rows=rows,
     )
 
 
