@@ -73,6 +73,8 @@ def filled(call: Call, house: Living) -> Call:
     ids["stylesheet"] = pages._address("house.css")
     if "<approval>" in call.path:
         ids["approval"] = happenings.ask_for_access(house).id
+    if call.path == "/v1/tickets/close":
+        happenings.ticket(house)
     if "<review>" in call.path:
         ids["review"] = happenings.emergency(house)
     path, body = call.path, None if call.body is None else call.body.decode()

@@ -163,6 +163,7 @@ def assign(house: Living, person: Person, staff: Office, role: str) -> None:
 
 def ask_for_access(house: Living, *fields: str) -> Asked:
     """Let the CRM ask that 陈医生, to whom 小满 is assigned now, may read of her."""
+    house.clock.advance(1)  # an assignment of the same instant would be the same row
     assign(house, world.XIAO_MAN, world.DOCTOR_CHEN, "clinician")
     doctor = ActorId(world.DOCTOR_CHEN.id)
     return house.service.approving.open(
