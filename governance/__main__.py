@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080)
     serve.add_argument("--workers", type=int, default=1)
+    worker = add("worker", commands.worker, "deliver webhooks and watch for what is not acknowledged")
+    worker.add_argument("--once", action="store_true", help="do what is due now, then end")
     add("migrate", commands.migrate, "bring the database to this version's schema")
     add("doctor", commands.doctor, "check the set-up; a list of what is good and what to mend")
     add("openapi", commands.openapi, "print the OpenAPI document")

@@ -91,6 +91,7 @@ class Scope(StrEnum):
     PERMITS = "permits"
     AUDIT = "audit"
     ON_BEHALF = "on_behalf"
+    EVENTS = "events"
 
 
 @dataclass(frozen=True, slots=True)

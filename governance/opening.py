@@ -92,12 +92,13 @@ class Opening:
         key = self._fresh_key(tx, owner_id, KeyClass.MESSAGE, now)
         return self._sealer.seal(key, Place(owner_id, entity, owner_id, "text", KeyClass.MESSAGE), text)
 
-    def open_alone(self, tx: Transaction, owner_id: str, entity: str, sealed: Sealed) -> str:
-        """Open what ``seal_alone`` sealed."""
+    def open_alone(self, tx: Transaction, owner_id: str, entity: str, cell: bytes) -> str:
+        """Open what ``seal_alone`` sealed, from its stored form."""
         key = self._vault.keys_of(tx, owner_id).get(KeyClass.MESSAGE)
         if key is None:
             raise DoesNotOpenError
-        return self._sealer.open(key, Place(owner_id, entity, owner_id, "text", KeyClass.MESSAGE), sealed)
+        place = Place(owner_id, entity, owner_id, "text", KeyClass.MESSAGE)
+        return self._sealer.open(key, place, Sealed(cell))
 
     def _fresh_key(self, tx: Transaction, owner_id: str, key_class: KeyClass, now: int) -> WrappedKey:
         key = self._sealer.new_key(new_id(Prefix.KEY), owner_id, key_class)

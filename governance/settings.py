@@ -20,6 +20,7 @@ NAMES: Final = {
     "RULES": "a folder of rule files; without it the version in force, at first the packaged rules",
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
+    "WEBHOOK_LOOPBACK": "allow: webhooks may go to this machine, over http as well; dev only (default no)",
 }
 
 
@@ -44,6 +45,7 @@ class Settings:
     rules_given: bool
     profile: Profile
     tenant: str
+    webhook_loopback: bool = False
 
     @property
     def key_ring(self) -> Path:
@@ -90,6 +92,24 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     profile = given.get("PROFILE") or Profile.DEV.value
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
+    faults.extend(_faults_of_loopback(given, profile))
     if faults:
         raise SettingsError("\n".join(faults))
-    return Settings(home, url, rules, "RULES" in given, Profile(profile), given.get("TENANT") or "household")
+    return Settings(
+        home,
+        url,
+        rules,
+        "RULES" in given,
+        Profile(profile),
+        given.get("TENANT") or "household",
+        "WEBHOOK_LOOPBACK" in given,
+    )
+
+
+def _faults_of_loopback(given: Mapping[str, str], profile: str) -> list[str]:
+    if given.get("WEBHOOK_LOOPBACK") is None or (given["WEBHOOK_LOOPBACK"], profile) == (
+        "allow",
+        Profile.DEV,
+    ):
+        return []
+    return [f"{_PREFIX}WEBHOOK_LOOPBACK: only allow, and only with the profile dev"]

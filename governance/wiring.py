@@ -24,7 +24,9 @@ from consent.outbox import CodeSender, DevelopmentOutbox
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
+from governance.delivering import Delivering
 from governance.dispatch import Dispatch
+from governance.egress import Egress
 from governance.gate import Gate
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
@@ -35,6 +37,7 @@ from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
+from governance.webhooks import Webhooks
 from policies.archive import book_of, pack
 from policies.book import load_book
 from policies.distributions import refuse_twin_distributions
@@ -67,6 +70,8 @@ class Service:
     gate: Gate
     dispatch: Dispatch
     consenting: Consenting
+    webhooks: Webhooks
+    delivering: Delivering
     lifecycle: Lifecycle
     permits: PermitDesk
     sender: CodeSender | None
@@ -204,6 +209,7 @@ def _wired(
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
     opening = Opening(Sealer(ring), vault)
+    egress = Egress(loopback=settings.webhook_loopback)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     return Service(
@@ -217,6 +223,8 @@ def _wired(
         gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
+        webhooks=Webhooks(database, keeper, opening, egress),
+        delivering=Delivering(database, keeper, opening, egress, clock),
         lifecycle=Lifecycle(opening, keeper),
         permits=permits,
         sender=sender,

@@ -154,7 +154,7 @@ CRM: Final = Office(
     Prefix.SERVICE,
     "客户关系系统",
     _roles("crm"),
-    ("reads", "checks", "lookups", "writes", "graph", "consents", "on_behalf", "redactions"),
+    ("reads", "checks", "lookups", "writes", "graph", "consents", "on_behalf", "redactions", "events"),
 )
 SENDER: Final = Office(
     "sender",
