@@ -169,6 +169,8 @@ class Egress:
         try:
             connection.request("POST", target.path, body, dict(headers))
             with connection.getresponse() as response:
+                if connection.was_cut:  # headers that end with the connection look complete
+                    raise TimeoutError
                 return response.status
         except (OSError, HTTPException, ValueError):
             if connection.was_cut:

@@ -79,8 +79,8 @@ async def webhooks(request: Request) -> Response:
     )
 
 
-@router.delete("/webhooks/{webhook_id}", operation_id="end_webhook", summary="End a webhook")
-async def end(request: Request, webhook_id: str = _WEBHOOK) -> Response:
+@router.post("/webhooks/{webhook_id}/end", operation_id="end_webhook", summary="End a webhook")
+async def end(request: Request, _form: NothingForm, webhook_id: str = _WEBHOOK) -> Response:
     """End a webhook; it stays on record, and nothing goes to it any more."""
     service = access.service_of(request)
     caller = _caller(request)
