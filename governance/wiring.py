@@ -28,6 +28,7 @@ from governance.delivering import Delivering
 from governance.dispatch import Dispatch
 from governance.egress import Egress
 from governance.gate import Gate
+from governance.importing import Importing
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
@@ -72,6 +73,7 @@ class Service:
     consenting: Consenting
     webhooks: Webhooks
     delivering: Delivering
+    importing: Importing
     lifecycle: Lifecycle
     permits: PermitDesk
     sender: CodeSender | None
@@ -225,6 +227,7 @@ def _wired(
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
         webhooks=Webhooks(database, keeper, opening, egress),
         delivering=Delivering(database, keeper, opening, egress, clock),
+        importing=Importing(database, keeper, opening, clock),
         lifecycle=Lifecycle(opening, keeper),
         permits=permits,
         sender=sender,

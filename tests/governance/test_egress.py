@@ -1,4 +1,4 @@
-"""The way out cannot be turned against our own network: addresses, names, redirects, slowness, certificates."""
+"""The way out cannot be turned against our own network: names, redirects, slowness, certificates."""
 
 from __future__ import annotations
 
