@@ -20,11 +20,11 @@ from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from governance import announcing, hooksigning, hookstore, retrying
 from governance.announcing import URGENT, Audience
-from governance.database import Database, StoreError
+from governance.database import Database
 from governance.egress import Egress
 from governance.hookstore import DISABLED, Letter, Overdue
 from governance.opening import DoesNotOpenError, Opening
-from governance.rulekeeping import RuleKeeper, RulesUnavailableError
+from governance.rulekeeping import RuleKeeper
 from governance.webhooks import ENTITY, close
 from policies.identifiers import Prefix, new_id
 from policies.transaction import Transaction
@@ -238,6 +238,6 @@ class Worker:
         """Do it; a failure is told and tried again, it stops nothing."""
         try:
             return work()
-        except (StoreError, RulesUnavailableError, ledger.LogError) as error:
+        except Exception as error:  # noqa: BLE001 - a thread that dies of one bad row delivers nothing any more
             _log.error("webhooks wait", extra={"cause": type(error).__name__})
             return None

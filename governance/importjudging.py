@@ -83,9 +83,8 @@ class Judge:
         reason = self._standing(line, consent, (*self._events[line.member], *made))
         if reason not in _KEPT:
             return Outcome(number, "refused", reason.value)
-        ids = {one.event_id for one in made}
-        self._known |= ids
-        self._seen |= ids
+        self._known.add(made[0].event_id)
+        self._seen.add(made[0].event_id)
         self._events[line.member] += made
         self.fresh.setdefault(line.member, []).extend(made)
         self.consents.append(consent)

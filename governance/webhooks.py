@@ -235,10 +235,13 @@ class Webhooks:
 
     def replay(self, caller: Caller, webhook_id: str, event_id: str, now: int, request_id: str) -> None:
         """Deliver everything again from one event on, what was announced before the registration included."""
+        self._keeper.attempt(lambda: self._replay(caller, webhook_id, event_id, now, request_id))
+
+    def _replay(self, caller: Caller, webhook_id: str, event_id: str, now: int, request_id: str) -> None:
         with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
             self._own(tx, caller, webhook_id)
             start = announcing.with_id(tx, event_id)
-            book = self._keeper.latest.book
             if start is None or not announcing.may_know(book, _audience(caller), start):
                 raise NoSuchWebhookError
             tx.run(_REWIND, {"hook": webhook_id, "before": start.position - 1})

@@ -19,6 +19,7 @@ from receivers import Got, announce, register
 
 from governance import world
 from governance.announcing import Told
+from governance.app import build
 from governance.delivering import LEASE_MS
 from governance.wiring import wall_clock
 
@@ -73,6 +74,21 @@ def test_a_delivery_that_is_cut_by_a_kill_is_made_again_under_its_id(
     assert receiver.got[0].body == receiver.got[1].body
     assert [row[0] for row in house.sql("SELECT state FROM webhook_delivery")] == ["acknowledged"]
     house.service.close()
+
+
+def test_in_development_the_serving_process_delivers_by_itself(
+    seeded_copy: tuple[Template, Path, str],
+    stuck: tuple[receivers.Receiver, threading.Event, threading.Event],
+) -> None:
+    receiver, arrived, let_go = stuck
+    let_go.set()
+    house = receivers.open_house(seeded_copy)
+    register(house, receiver.url)
+    event = announce(house, Told.WITHDRAWN, world.ZHANG_LI)
+    wire = living.Wire(build(house.service, delivering=True))
+    assert arrived.wait(60)
+    wire.close()
+    assert [one.id for one in receiver.got] == [event]
 
 
 @pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
