@@ -40,7 +40,20 @@ INSIDE = (
 )
 OUTSIDE = ("1.1.1.1", "100.63.255.255", "172.32.0.1", "192.0.1.1", "223.255.255.255", "2606:4700::1111")
 
+HOSTS = {
+    "2130706433": "malformed_url",
+    "0x7f.1": "malformed_url",
+    "0177.0.0.1": "malformed_url",
+    "127.1": "malformed_url",
+    "127.0.0.1": "forbidden_address",
+    "169.254.169.254": "forbidden_address",
+    "[::1]": "forbidden_address",
+    "[::ffff:169.254.169.254]": "forbidden_address",
+    "[fd00:ec2::254]": "forbidden_address",
+}
+"""Spellings of inner addresses, and words for why they are refused."""
 REFUSED = {
+    **{f"https://{host}/": word for host, word in HOSTS.items()},
     "http://shop.example/hook": "https_only",
     "ftp://shop.example/hook": "https_only",
     "file:///etc/passwd": "https_only",
@@ -54,17 +67,8 @@ REFUSED = {
     "https://shop.example/a b": "malformed_url",
     "https://shop.example\\@inside/": "malformed_url",
     "https://商店.example/": "malformed_url",
-    "https://2130706433/": "malformed_url",
-    "https://0x7f.1/": "malformed_url",
-    "https://0177.0.0.1/": "malformed_url",
-    "https://127.1/": "malformed_url",
     "https://localhost/": "forbidden_address",
     "https://db.localhost./": "forbidden_address",
-    "https://127.0.0.1/": "forbidden_address",
-    "https://169.254.169.254/latest/meta-data/": "forbidden_address",
-    "https://[::1]/": "forbidden_address",
-    "https://[::ffff:169.254.169.254]/": "forbidden_address",
-    "https://[fd00:ec2::254]/": "forbidden_address",
     "https://shop.example/" + "a" * 2_048: "malformed_url",
 }
 

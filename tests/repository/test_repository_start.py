@@ -110,7 +110,8 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     assert settings.home.name == ".governance"
     assert settings.on_sqlite
     assert settings.profile is Profile.DEV
-    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT"}
+    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", "WEBHOOK_LOOPBACK"}
+    assert not settings.webhook_loopback
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o601])
