@@ -41,6 +41,9 @@ INSIDE = (
 OUTSIDE = ("1.1.1.1", "100.63.255.255", "172.32.0.1", "192.0.1.1", "223.255.255.255", "2606:4700::1111")
 
 HOSTS = {
+    "user:password@shop.example": "malformed_url",
+    "shop.example:99999": "malformed_url",
+    "shop.example:0": "malformed_url",
     "2130706433": "malformed_url",
     "0x7f.1": "malformed_url",
     "0177.0.0.1": "malformed_url",
@@ -51,7 +54,7 @@ HOSTS = {
     "[::ffff:169.254.169.254]": "forbidden_address",
     "[fd00:ec2::254]": "forbidden_address",
 }
-"""Spellings of inner addresses, and words for why they are refused."""
+"""Hosts, many of them other spellings of inner addresses, and the word for why each is refused."""
 REFUSED = {
     **{f"https://{host}/": word for host, word in HOSTS.items()},
     "http://shop.example/hook": "https_only",
@@ -60,9 +63,6 @@ REFUSED = {
     "gopher://shop.example:70/": "https_only",
     "//shop.example/hook": "https_only",
     "https://": "malformed_url",
-    "https://shop.example:0/": "malformed_url",
-    "https://shop.example:99999/": "malformed_url",
-    "https://user:password@shop.example/": "malformed_url",
     "https://shop.example/#part": "malformed_url",
     "https://shop.example/a b": "malformed_url",
     "https://shop.example\\@inside/": "malformed_url",

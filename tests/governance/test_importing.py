@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -269,14 +270,15 @@ def test_an_import_that_is_cut_off_goes_on_where_it_stopped(
     ]
 
 
+@pytest.mark.parametrize("refusal", [insiders.REFUSE, insiders.REFUSE_AT_COMMIT], ids=["insert", "commit"])
 def test_a_batch_that_cannot_be_recorded_leaves_nothing_and_is_not_reported(
-    house: Living, tmp_path: Path
+    refusal: Mapping[str, Sequence[str]], house: Living, tmp_path: Path
 ) -> None:
     file = jsonl(tmp_path, many(5))
     read = Lines.batches
 
     def refuse(self: Lines, size: int) -> Any:
-        house.sql(*insiders.REFUSE[house.engine])
+        house.sql(*refusal[house.engine])
         yield from read(self, size)
 
     before = house.sql("SELECT count(*) FROM consent_event")
@@ -292,26 +294,32 @@ def test_a_batch_that_cannot_be_recorded_leaves_nothing_and_is_not_reported(
     assert tally.imported == 5
 
 
-def test_two_imports_of_one_file_at_once_do_not_both_go_on(house: Living, tmp_path: Path) -> None:
-    file = jsonl(tmp_path, many(BATCH + 1))
+@pytest.mark.parametrize("finished", [True, False], ids=["to the end", "one batch"])
+def test_two_imports_of_one_file_at_once_do_not_both_go_on(
+    finished: bool, house: Living, tmp_path: Path
+) -> None:
+    file = jsonl(tmp_path, many(3 * BATCH))
     read = Lines.batches
-    inner: list[Tally] = []
+
+    def one_batch(self: Lines, size: int) -> Any:
+        yield next(read(self, size))
+        raise KeyboardInterrupt
 
     def overtaken(self: Lines, size: int) -> Any:
-        for batch in read(self, size):
-            yield batch
-            if not inner:
-                inner.append(Tally("", "", 0))
-                with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(Lines, "batches", read)
-                    inner[0] = run(house, file)[0]
+        batches = read(self, size)
+        yield next(batches)
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Lines, "batches", read if finished else one_batch)
+            run(house, file)
+        yield from batches
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lines, "batches", overtaken)
         with pytest.raises(ImportStoppedError):
             run(house, file)
-    assert (inner[0].resumed, inner[0].imported) == (True, BATCH + 1)
-    assert len([one for one in house.log() if one.act == "consent.imported"]) == BATCH + 1
+    assert house.sql("SELECT rows FROM consent_import") == [((3 if finished else 2) * BATCH,)]
+    imported = [one.resource for one in house.log() if one.act == "consent.imported"]
+    assert len(imported) == len(set(imported)) == (3 if finished else 2) * BATCH
 
 
 def test_a_dry_run_tells_what_would_become_of_each_line_and_changes_nothing(
