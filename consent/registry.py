@@ -39,6 +39,11 @@ _EVENTS_OF_CONSENT: Final = (
     .order_by(_T.c.subject_id, _T.c.seq)
 )
 _LAST_SEQ: Final = select(func.max(_T.c.seq)).where(_T.c.subject_id == bindparam("subject"))
+_LAST_SEQS: Final = (
+    select(_T.c.subject_id, func.max(_T.c.seq))
+    .where(_T.c.subject_id.in_(bindparam("ids", expanding=True)))
+    .group_by(_T.c.subject_id)
+)
 _LAST_INSTANT: Final = select(func.max(_T.c.recorded_at)).where(_T.c.subject_id == bindparam("subject"))
 _KNOWN: Final = select(_T.c.event_id).where(
     _T.c.subject_id == bindparam("subject"), _T.c.event_id.in_(bindparam("ids", expanding=True))
@@ -89,6 +94,18 @@ def record(tx: Transaction, *events: Event) -> int:
     if rows:
         tx.run(_INSERT, rows)
     return len(rows)
+
+
+def record_all(tx: Transaction, fresh: Mapping[str, Sequence[Event]]) -> None:
+    """Append events of several subjects in one go, all new: the caller holds each subject and has looked."""
+    last = {subject: int(seq) for subject, seq in tx.rows(_LAST_SEQS, {"ids": tuple(fresh)})} if fresh else {}
+    rows = [
+        _row(event, last.get(subject, 0) + place)
+        for subject, events in fresh.items()
+        for place, event in enumerate(events, start=1)
+    ]
+    if rows:
+        tx.run(_INSERT, rows)
 
 
 def serve_and_tick(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
-from governance import commands, rulecommands
+from governance import commands, consentcommands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8080)
     serve.add_argument("--workers", type=int, default=1)
+    worker = add("worker", commands.worker, "deliver webhooks and watch for what is not acknowledged")
+    worker.add_argument("--once", action="store_true", help="do what is due now, then end")
     add("migrate", commands.migrate, "bring the database to this version's schema")
     add("doctor", commands.doctor, "check the set-up; a list of what is good and what to mend")
     add("openapi", commands.openapi, "print the OpenAPI document")
@@ -66,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--language", choices=["zh", "en"], default="zh")
     rules = names.add_parser("policy", help="the rules: show, test, compare, rehearse and publish them")
     rulecommands.add_to(rules, spoken)
+    consent = names.add_parser("consent", help="consents: bring in those that another system holds")
+    consentcommands.add_to(consent, spoken)
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser

@@ -21,6 +21,7 @@ from governance.api import (
     authzen,
     consents,
     discovery,
+    events,
     members,
     messages,
     operations,
@@ -32,12 +33,13 @@ from governance.centre import mine
 from governance.collecting import Collector
 from governance.console import accesses, decisions
 from governance.database import StoreError
+from governance.delivering import Worker
 from governance.door import Door, on_http, on_invalid, walks_of
 from governance.wiring import Service
 
 
-def build(service: Service) -> FastAPI:
-    """Return the application for a wired service."""
+def build(service: Service, *, delivering: bool = False) -> FastAPI:
+    """Return the application for a wired service; with ``delivering`` its process also feeds webhooks."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -48,7 +50,12 @@ def build(service: Service) -> FastAPI:
         gc.enable()
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
         signing = asyncio.create_task(service.checkpoints.keep_publishing(service.clock))
+        worker = Worker(service.delivering) if delivering else None
+        if worker is not None:
+            worker.start()
         yield
+        if worker is not None:
+            await asyncio.to_thread(worker.stop)
         signing.cancel()
         app.state.collector.close()
         with suppress(StoreError, LockStoreError, NotPublishedError, LogError):
@@ -83,7 +90,14 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         # The framework's own telemetry would record validation failures with what was sent.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for router in (reads.router, messages.router, consents.router, members.router, operations.router):
+    for router in (
+        reads.router,
+        messages.router,
+        consents.router,
+        events.router,
+        members.router,
+        operations.router,
+    ):
         app.include_router(router)
     for authzen_router in (authzen.router, searches.router, discovery.router):
         app.include_router(authzen_router)

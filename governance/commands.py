@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
@@ -70,6 +72,30 @@ def serve(chosen: argparse.Namespace) -> int:
         log_level="warning",
         timeout_graceful_shutdown=10,
     )
+    return DONE
+
+
+def worker(chosen: argparse.Namespace) -> int:
+    """Deliver webhooks until told to stop, or (``--once``) what is due now."""
+    from governance.delivering import Worker  # noqa: PLC0415 - only this command delivers by itself
+
+    service = assemble(settings())
+    try:
+        if chosen.once:
+            made = service.delivering.round()
+            _say(chosen, {"attempts": made}, f"已尝试 {made} 次投递 / delivery attempts made")
+            return DONE
+        stopping = threading.Event()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, lambda *_: stopping.set())
+        worker = Worker(service.delivering)
+        worker.start()
+        _say(chosen, {"worker": "ready"}, "正在投递，按 Ctrl-C 结束 / delivering; Ctrl-C ends it")
+        sys.stdout.flush()
+        stopping.wait()
+        worker.stop()
+    finally:
+        service.close()
     return DONE
 
 

@@ -23,7 +23,8 @@ from consent.confirmation import NotConfirmed
 from consent.events import Capacity
 from consent.listing import Consent, Terms
 from consent.outbox import CodeMessage, CodeSender
-from governance import replay, subjects
+from governance import announcing, replay, subjects
+from governance.announcing import Told
 from governance.database import Database
 from governance.identity import Caller
 from governance.records import RelationRow
@@ -148,7 +149,8 @@ class Consenting:
                 tx.commit()
                 return answer
             confirmed = registry.confirm(tx, answer, now)
-            self._note(tx, "consent.confirmed", on, confirmed, now)
+            entry = self._note(tx, "consent.confirmed", on, confirmed, now)
+            announcing.announce(tx, [announcing.of_consent(Told.CONFIRMED, confirmed, entry, now)])
             tx.commit()
             return confirmed
 
@@ -159,8 +161,12 @@ class Consenting:
             subject = SubjectId(consent.subject_id)
             subjects.change(tx, [subject])
             actor = self._actor(tx, on, subject, now)
+            ended = self._existing(tx, consent_id).withdrawn_at is not None
             since = registry.withdraw(tx, subject, consent_id, actor, now)
-            self._note(tx, "consent.withdrawn", on, consent, now)
+            entry = self._note(tx, "consent.withdrawn", on, consent, now)
+            if not ended:  # others need to hear of the end once, however often it is said
+                kind = Told.REVOKED if actor.capacity is Capacity.GUARDIAN else Told.WITHDRAWN
+                announcing.announce(tx, [announcing.of_consent(kind, consent, entry, since)])
             tx.commit()
             return since
 
@@ -248,8 +254,8 @@ class Consenting:
         consent: Consent,
         now: int,
         dec: Verdict = Verdict.PERMIT,
-    ) -> None:
-        self._log(
+    ) -> int:
+        return self._log(
             tx, act, on, SubjectId(consent.subject_id), now, dec, consent.consent_id, consent.terms.purpose
         )
 
@@ -263,7 +269,8 @@ class Consenting:
         dec: Verdict = Verdict.PERMIT,
         resource: str = "",
         purpose: str = "",
-    ) -> None:
+    ) -> int:
+        """Append the entry and return its index in the log."""
         names = ledger.pseudonyms(tx, {subject, on.member})
         caller = party(on.caller.actor_id, names)
         person = party(on.member, names)
@@ -279,7 +286,7 @@ class Consenting:
             policy=self._keeper.fingerprint(tx),
             request=on.request_id,
         )
-        ledger.append(tx, [entry])
+        return ledger.append(tx, [entry])[0].index
 
 
 def _refuse_unfit(book: RuleBook, terms: Terms) -> None:

@@ -122,6 +122,16 @@ class Compiler:
         bindings.update(zip(variant[1], chain.from_iterable(lists), strict=True))
         return variant[0], bindings
 
+    def calls(
+        self, statement: Executable, many: Sequence[Mapping[str, object]]
+    ) -> tuple[str, Sequence[Mapping[str, Any]]]:
+        """Return the text and the bindings of as many executions; all bind the same names."""
+        compiled = self._compiled(statement, many[0])
+        if not compiled.defaults and not compiled.expanding:
+            return compiled.text, many
+        found = [self.call(statement, one) for one in many]
+        return found[0][0], [bindings for _, bindings in found]
+
     def _compiled(self, statement: Executable, parameters: Mapping[str, object]) -> _Compiled:
         # An insert without explicit values takes its columns from the parameters, as in SQLAlchemy itself.
         keys = tuple(parameters) if isinstance(statement, Insert) else ()

@@ -92,6 +92,7 @@ class Scope(StrEnum):
     AUDIT = "audit"
     ON_BEHALF = "on_behalf"
     SEARCHES = "searches"
+    EVENTS = "events"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ modules may come near keys and sealing is a list in ``pyproject.toml``; this is 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Final
 
+from governance.subjects import Hold
 from governance.vault import AGE_FACTS, FACTS_OF, GENDER_FACTS, Found, SealedCell, Vault
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
@@ -69,6 +70,11 @@ class Opening:
     def facts_about(self, tx: Transaction, subject: SubjectId) -> Found:
         """Return a subject with what is sealed as facts about it, and none of its values."""
         return self._vault.peek(tx, subject)
+
+    def births_of(self, tx: Transaction, members: Collection[SubjectId]) -> dict[SubjectId, date | None]:
+        """Return several members' birth dates as facts, in one statement; None for who has none."""
+        found = self._vault.find(tx, members, (), Hold.NONE)
+        return {member: self.birth(found, member) for member in members}
 
     def seal(
         self,

@@ -75,9 +75,8 @@ class _PostgresTransaction:
                 return self._connection.execute(text, bindings).rowcount
             if not parameters:
                 return 0
-            calls = [self._compiler.call(statement, one) for one in parameters]
             with self._connection.cursor() as cursor:
-                cursor.executemany(calls[0][0], [bindings for _, bindings in calls])
+                cursor.executemany(*self._compiler.calls(statement, parameters))
                 return cursor.rowcount
         except psycopg.Error as error:
             raise _named(error) from None

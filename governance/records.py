@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 from sqlmodel import Field, SQLModel
 
-REVISION: Final = "0003"
+REVISION: Final = "0006"
 """The migration that this version's tables stand at."""
 
 
@@ -271,3 +271,21 @@ class RulePointer(Record, table=True):
     fingerprint: str = Field(sa_column=text_column())
     seal: bytes = Field(sa_column=bytes_column())
     moved_at: int = Field(sa_column=time_column())
+
+
+class ConsentImport(Record, table=True):
+    """A file of consents, by its digest, and how far it has been imported; ``rows`` are lines done.
+
+    ``known`` counts rows that were on record already. ``finished_at`` None: interrupted, or under way.
+    """
+
+    __tablename__ = "consent_import"
+    sha256: str = Field(sa_column=text_column(key=True))
+    id: str = Field(sa_column=text_column())
+    importer: str = Field(sa_column=text_column())
+    rows: int = Field(sa_column=time_column())
+    imported: int = Field(sa_column=time_column())
+    known: int = Field(sa_column=time_column())
+    refused: int = Field(sa_column=time_column())
+    started_at: int = Field(sa_column=time_column())
+    finished_at: int | None = Field(sa_column=time_column(null=True))

@@ -22,6 +22,7 @@ NAMES: Final = {
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
     "PUBLIC_URL": "the https address that callers use, without a path (dev: this machine's; prod: none)",
+    "WEBHOOK_LOOPBACK": "allow: webhooks may go to this machine, over http as well; dev only (default no)",
 }
 _PORT: Final = r"(?::[1-9][0-9]{0,4})?"
 _PUBLIC: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?" + _PORT)
@@ -55,6 +56,7 @@ class Settings:
     profile: Profile
     tenant: str
     public_url: str | None = None
+    webhook_loopback: bool = False
 
     @property
     def key_ring(self) -> Path:
@@ -102,10 +104,19 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
     public_url = _public_url(given, faults, in_dev=profile == Profile.DEV)
+    faults.extend(_faults_of_loopback(given, profile))
     if faults:
         raise SettingsError("\n".join(faults))
-    tenant = given.get("TENANT") or "household"
-    return Settings(home, url, rules, "RULES" in given, Profile(profile), tenant, public_url)
+    return Settings(
+        home,
+        url,
+        rules,
+        "RULES" in given,
+        Profile(profile),
+        given.get("TENANT") or "household",
+        public_url,
+        "WEBHOOK_LOOPBACK" in given,
+    )
 
 
 def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str | None:
@@ -118,3 +129,12 @@ def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) ->
         # No path either: discovery would look for our metadata at another address than we serve it at.
         faults.append(f"{_PREFIX}PUBLIC_URL: https, a host, a port if need be, and nothing after it")
     return url
+
+
+def _faults_of_loopback(given: Mapping[str, str], profile: str) -> list[str]:
+    if given.get("WEBHOOK_LOOPBACK") is None or (given["WEBHOOK_LOOPBACK"], profile) == (
+        "allow",
+        Profile.DEV,
+    ):
+        return []
+    return [f"{_PREFIX}WEBHOOK_LOOPBACK: only allow, and only with the profile dev"]

@@ -65,8 +65,7 @@ class _SqliteTransaction:
             if isinstance(parameters, Mapping):
                 self._connection.execute(*self._compiler.call(statement, parameters))
             elif parameters:
-                calls = [self._compiler.call(statement, one) for one in parameters]
-                self._connection.executemany(calls[0][0], [bindings for _, bindings in calls])
+                self._connection.executemany(*self._compiler.calls(statement, parameters))
         except apsw.Error as error:
             raise _named(error) from None
         return self._connection.total_changes() - before

@@ -26,9 +26,12 @@ from governance.approving import Approving
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
+from governance.delivering import Delivering
 from governance.dispatch import Dispatch
+from governance.egress import Egress
 from governance.emergencies import Emergencies
 from governance.gate import Gate
+from governance.importing import Importing
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
@@ -39,6 +42,7 @@ from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
+from governance.webhooks import Webhooks
 from policies.archive import book_of, pack
 from policies.book import load_book
 from policies.distributions import refuse_twin_distributions
@@ -71,6 +75,9 @@ class Service:
     gate: Gate
     dispatch: Dispatch
     consenting: Consenting
+    webhooks: Webhooks
+    delivering: Delivering
+    importing: Importing
     lifecycle: Lifecycle
     approving: Approving
     emergencies: Emergencies
@@ -212,6 +219,7 @@ def _wired(
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
     opening = Opening(Sealer(ring), vault)
+    egress = Egress(loopback=settings.webhook_loopback)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     approving = Approving(database, keeper)
@@ -226,6 +234,9 @@ def _wired(
         gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
+        webhooks=Webhooks(database, keeper, opening, egress),
+        delivering=Delivering(database, keeper, opening, egress, clock),
+        importing=Importing(database, keeper, opening, clock),
         lifecycle=Lifecycle(opening, keeper),
         approving=approving,
         approvals=AccessRequests(database, approving),

@@ -167,7 +167,18 @@ CRM: Final = Office(
     Prefix.SERVICE,
     "客户关系系统",
     _roles("crm"),
-    ("reads", "checks", "lookups", "searches", "writes", "graph", "consents", "on_behalf", "redactions"),
+    (
+        "reads",
+        "checks",
+        "lookups",
+        "searches",
+        "writes",
+        "graph",
+        "consents",
+        "on_behalf",
+        "redactions",
+        "events",
+    ),
 )
 SENDER: Final = Office(
     "sender",

@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from living import Living
 
-from governance import identity, pages, world
+from governance import announcing, identity, pages, world
+from governance.announcing import Told
 from governance.identity import Scope
 from policies.identifiers import Prefix
 from policies.terms import ActorId, SubjectId
@@ -77,11 +78,25 @@ def filled(call: Call, house: Living) -> Call:
         happenings.ticket(house)
     if "<review>" in call.path:
         ids["review"] = happenings.emergency(house)
+    if "<webhook>" in call.path:
+        ids["webhook"], ids["event"] = _told(house)
     path, body = call.path, None if call.body is None else call.body.decode()
     for name, id_ in ids.items():
         path = path.replace(f"<{name}>", id_)
         body = None if body is None else body.replace(f"<{name}>", id_)
     return replace(call, path=path, body=None if body is None else body.encode())
+
+
+def _told(house: Living) -> tuple[str, str]:
+    """Register an address of the CRM's; return its id and that of something it may know."""
+    with house.service.database.reading() as tx:
+        crm = identity.service(tx.rows, house.key(world.CRM), house.clock())
+        event = announcing.after(tx, -1, 1)[0].event_id
+    assert crm is not None
+    made, _ = house.service.webhooks.register(
+        crm, "https://hooks.example/governance", frozenset(Told), house.clock(), ""
+    )
+    return made.id, event
 
 
 def sendable(call: Call, house: Living, caller: str) -> tuple[bytes, dict[str, str]]:

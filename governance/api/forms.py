@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
+from governance.announcing import Told
+from governance.egress import LONGEST_URL
 from policies.identifiers import Prefix, pattern
 
 MOST_FIELDS: Final = 32
@@ -32,6 +34,8 @@ Value = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_VALUE,
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$")]
 ChannelWord = Literal["sms", "email", "app_push", "wecom", "wecom_group", "official_account", "mini_program"]
+
+EventWord = Annotated[str, StringConstraints(pattern="^(?:" + "|".join(Told).replace(".", "[.]") + ")$")]
 
 
 class Form(BaseModel):
@@ -210,6 +214,19 @@ class ApprovalDecisionForm(Form):
     """A guardian's answer."""
 
     approve: bool
+
+
+class WebhookForm(Form):
+    """An address to be told at, and of which changes."""
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL, pattern=r"^[\x21-\x7e]+$")]
+    events: Annotated[list[EventWord], Field(min_length=1, max_length=MOST_FIELDS)]
+
+
+class ReplayForm(Form):
+    """From which event on everything is delivered again."""
+
+    event_id: Annotated[str, StringConstraints(pattern=pattern(Prefix.EVENT))]
 
 
 class NothingForm(Form):

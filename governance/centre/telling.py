@@ -38,6 +38,8 @@ _CHANGES: Final = {
     "consent.code_refused": noted("验证码没有通过"),
     "consent.withdrawn": noted("撤回了一项同意"),
     "records.hidden": noted("隐藏了一类记录"),
+    "consent.imported": noted("从其他系统登记了您的一项同意"),
+    "withdrawal.unacknowledged": noted("发现一个服务没有按时确认收到您的撤回"),
     "records.unhidden": noted("重新显示了一类记录"),
     "member.added": noted("为您建立了账户"),
     "guardian.linked": noted("登记了监护关系"),

@@ -15,7 +15,6 @@ from living import DAY, MINUTE, Living, Wire
 from audit.entry import Verdict
 from governance import seeding, world
 from policies.terms import SubjectId
-from redaction.sealing import Sealed
 
 CLEAN = "【张家小铺】周末绘本八折，拒收请回复R"
 HELD = "【张家小铺】请加微信 wxabc12345 领取礼品，拒收请回复R"
@@ -220,7 +219,7 @@ def test_a_held_message_waits_sealed_for_a_review(house: Living, wire: Wire) -> 
     assert HELD.encode() not in bytes(sealed)
     opening = house.service.gate._opening
     with house.service.database.reading() as tx:
-        assert opening.open_alone(tx, review, "review", Sealed(bytes(sealed))) == HELD
+        assert opening.open_alone(tx, review, "review", bytes(sealed)) == HELD
 
 
 @only_sqlite

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from governance.importrows import Fault
 from governance.problems import Problem
 from policies.reasons import Reason
 
@@ -88,6 +89,12 @@ def codes_page() -> str:
         "| code | status | 中文 | English |",
         "|---|---|---|---|",
         *(f"| `{one.value}` | {one.status} | {one.zh} | {one.en} |" for one in Problem),
+        "",
+        "## 导入 Import: why a line of `governance consent import` was refused, besides the reasons above",
+        "",
+        "| code | 中文 | English |",
+        "|---|---|---|",
+        *(f"| `{one.value}` | {one.zh} | {one.en} |" for one in Fault),
         "",
     ]
     return "\n".join(lines)

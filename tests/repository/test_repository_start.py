@@ -112,7 +112,16 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     assert settings.on_sqlite
     assert settings.profile is Profile.DEV
     assert settings.public_url == "http://127.0.0.1:8080"
-    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", "PUBLIC_URL"}
+    assert set(NAMES) == {
+        "HOME",
+        "DATABASE_URL",
+        "RULES",
+        "PROFILE",
+        "TENANT",
+        "PUBLIC_URL",
+        "WEBHOOK_LOOPBACK",
+    }
+    assert not settings.webhook_loopback
 
 
 HTTPS = "https"

@@ -1,0 +1,152 @@
+"""What other services are told of consents, and who may know.
+
+Promises that an announcement is written in the transaction of the change it reports, at the index of its
+log entry; that it carries ids and words of the rule book, never a value or a name; and that nobody is told
+what somebody hides, because a trace of hiding is what hiding must not leave. A consent for one recipient is
+told to that recipient alone, a purpose only to services that a rule lets work for it or that act for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, insert, select
+
+from consent.listing import Consent
+from governance.outboxrecords import OutboxEvent
+from governance.times import rfc3339
+from policies.book import RuleBook
+from policies.identifiers import Prefix, new_id
+from policies.terms import Purpose, Role
+from policies.transaction import Row, Transaction
+
+
+class Told(StrEnum):
+    """What an announcement says. Ticks, codes, deferrals and hidings are nobody else's business."""
+
+    CONFIRMED = "consent.confirmed"
+    IMPORTED = "consent.imported"
+    REFUSED = "consent.refused"
+    WITHDRAWN = "consent.withdrawn"
+    REVOKED = "consent.revoked"
+    EXPIRED = "consent.expired"
+    OBJECTED = "subject.objected"
+    RESTRICTED = "subject.restricted"
+    ERASED = "subject.erased"
+
+
+URGENT: Final = frozenset({Told.WITHDRAWN, Told.REVOKED, Told.OBJECTED, Told.RESTRICTED, Told.ERASED})
+"""What ends processing: who does not acknowledge it in time is an incident."""
+
+
+class Announcement(NamedTuple):
+    """One change, as it lies in the outbox; the columns of ``OutboxEvent`` in their order."""
+
+    position: int
+    event_id: str
+    kind: str
+    subject_id: str
+    consent_id: str
+    purpose: str
+    categories: str
+    recipient: str
+    at: int
+
+
+_T: Final = OutboxEvent.__table__
+COLUMNS: Final = tuple(_T.c[name] for name in Announcement._fields)
+_ADD: Final = insert(_T)
+_AFTER: Final = (
+    select(*COLUMNS)
+    .where(_T.c.position > bindparam("after"))
+    .order_by(_T.c.position)
+    .limit(bindparam("most"))
+)
+_WITH_ID: Final = select(*COLUMNS).where(_T.c.event_id == bindparam("event"))
+
+
+def of_consent(kind: Told, consent: Consent, position: int, at: int) -> Announcement:
+    """Return what is told of one consent. ``position`` is the index of the entry that reports the change."""
+    return Announcement(
+        position,
+        new_id(Prefix.EVENT),
+        kind.value,
+        consent.subject_id,
+        consent.consent_id,
+        consent.terms.purpose,
+        " ".join(sorted(consent.terms.categories)),
+        consent.terms.recipient,
+        at,
+    )
+
+
+def of_subject(kind: Told, subject_id: str, position: int, at: int, purpose: str = "") -> Announcement:
+    """Return what is told of a whole person: an objection, a restriction, an erasure."""
+    return Announcement(position, new_id(Prefix.EVENT), kind.value, subject_id, "", purpose, "", "", at)
+
+
+def announce(tx: Transaction, announcements: Sequence[Announcement]) -> None:
+    """Write announcements into the outbox; they commit with what they report or not at all."""
+    tx.run(_ADD, [one._asdict() for one in announcements])
+
+
+def after(tx: Transaction, position: int, most: int) -> list[Announcement]:
+    """Return what comes after a position, oldest first."""
+    return [_announcement(row) for row in tx.rows(_AFTER, {"after": position, "most": most})]
+
+
+def with_id(tx: Transaction, event_id: str) -> Announcement | None:
+    """Return the announcement of this id."""
+    rows = tx.rows(_WITH_ID, {"event": event_id})
+    return _announcement(rows[0]) if rows else None
+
+
+def _announcement(row: Row) -> Announcement:
+    return Announcement._make(row)
+
+
+def document(one: Announcement) -> dict[str, object]:
+    """Return an announcement as others get it."""
+    data: dict[str, object] = {"event_id": one.event_id, "subject": one.subject_id}
+    if one.consent_id:
+        data["consent_id"] = one.consent_id
+    if one.purpose:
+        data["purpose"] = one.purpose
+    if one.categories:
+        data["categories"] = one.categories.split()
+    return {"type": one.kind, "timestamp": rfc3339(one.at), "data": data}
+
+
+def body(one: Announcement) -> bytes:
+    """Return the bytes of a delivery: the same ones for each attempt."""
+    return orjson.dumps(document(one))
+
+
+class Audience(NamedTuple):
+    """Somebody who might be told. ``wide``: it acts for people and may know of every purpose."""
+
+    actor_id: str
+    roles: Collection[str]
+    wide: bool
+
+
+def may_know(book: RuleBook, audience: Audience, one: Announcement) -> bool:
+    """Say whether this service may be told."""
+    if one.recipient:
+        return one.recipient == audience.actor_id
+    if audience.wide or not one.purpose:
+        return True
+    held = {
+        role
+        for name in audience.roles
+        if (entry := book.roles.get(Role(name))) is not None
+        for role in entry.closure
+    }
+    # Rows for "any role" are about the person's own data and relatives: they make nobody a processor.
+    return any(
+        grant.allows and grant.role in held and grant.covers_purpose(Purpose(one.purpose))
+        for grant in book.grants.values()
+    )

@@ -1,0 +1,126 @@
+"""What becomes of one imported line: on record as what it is, known already, or refused with a reason.
+
+Nothing is judged here that the folding of every day judges (``consent.rules``): the stated act is put beside
+what is on record, and the folding says whether it holds, and if not, why. An act that is sound but beaten,
+or that states no confirmation where one is needed, is kept and does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Final, NamedTuple
+
+from consent.events import Event
+from consent.listing import Consent, consents_in, state
+from consent.rules import Question, standing
+from governance import importrows
+from governance.importrows import Fault, Line
+from governance.subjects import SubjectRow
+from policies.book import RuleBook
+from policies.reasons import Reason
+from policies.terms import Category, Purpose, SubjectId, SubjectKind, Tier
+
+GOOD: Final = frozenset({Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT})
+# The act stands on record, but something else is missing or stronger: it is kept as what it is.
+_KEPT: Final = GOOD | {
+    Reason.UNCONFIRMED,
+    Reason.WITHDRAWN,
+    Reason.REVOKED,
+    Reason.REFUSED_BY_PERSON,
+    Reason.OBJECTED,
+    Reason.RESTRICTED,
+    Reason.GUARDIAN_REQUIRED,
+}
+_NEVER: Final = frozenset({Reason.MINOR_PROTECTED, Reason.COMMS_SECRECY})
+
+
+class Outcome(NamedTuple):
+    """What became of one line. ``counts``: the consent holds now."""
+
+    line: int
+    outcome: str
+    code: str
+    consent_id: str = ""
+    counts: bool = False
+
+
+class Judge:
+    """Says of each line of a batch what becomes of it, in the order of the file."""
+
+    def __init__(
+        self,
+        book: RuleBook,
+        held: Mapping[SubjectId, SubjectRow],
+        events: Mapping[str, Sequence[Event]],
+        births: Mapping[SubjectId, date | None],
+        source: Callable[[Line, int], str],
+        now: int,
+        seen: set[str],
+    ) -> None:
+        self._book = book
+        self._held = held
+        self._events = {member: list(known) for member, known in events.items()}
+        self._known = {one.event_id for known in events.values() for one in known} | seen
+        self._births = births
+        self._source = source
+        self._now = now
+        self._seen = seen
+        self.fresh: dict[str, list[Event]] = {}
+        self.consents: list[Consent] = []
+
+    def judged(self, number: int, line: Line | Fault) -> Outcome:
+        """Judge one line; what is good becomes part of what later lines are judged by."""
+        if isinstance(line, Fault):
+            return Outcome(number, "refused", line.value)
+        refused = self._unfit(line)
+        if refused is not None:
+            return Outcome(number, "refused", refused.value)
+        made = importrows.events_of(line, self._source(line, number), self._now)
+        consent = consents_in(made)[0]
+        if made[0].event_id in self._known:
+            return Outcome(number, "known", "already_on_record", consent.consent_id)
+        reason = self._standing(line, consent, (*self._events[line.member], *made))
+        if reason not in _KEPT:
+            return Outcome(number, "refused", reason.value)
+        self._known.add(made[0].event_id)
+        self._seen.add(made[0].event_id)
+        self._events[line.member] += made
+        self.fresh.setdefault(line.member, []).extend(made)
+        self.consents.append(consent)
+        return Outcome(number, "imported", reason.value, consent.consent_id, counts=reason in GOOD)
+
+    def _unfit(self, line: Line) -> Fault | Reason | None:
+        row = self._held.get(SubjectId(line.member))
+        if row is None or not row.active or row.kind is not SubjectKind.MEMBER:
+            return Fault.UNKNOWN_MEMBER
+        purpose = self._book.purposes.get(Purpose(line.terms.purpose))
+        if purpose is None:
+            return Reason.UNKNOWN_PURPOSE
+        if not purpose.consent_days:
+            return Fault.NOT_CONSENTABLE
+        if any(Category(one) not in self._book.categories for one in line.terms.categories):
+            return Reason.UNKNOWN_CATEGORY
+        if max(line.given_at, line.confirmed_at or 0) > self._now:
+            return Fault.FUTURE_DATED
+        return None
+
+    def _standing(self, line: Line, consent: Consent, events: tuple[Event, ...]) -> Reason:
+        birth = self._births.get(SubjectId(line.member))
+        reason = state(events, consent, birth, self._now, self._book)
+        profiled = self._book.purposes[Purpose(line.terms.purpose)].profiled
+        for category in sorted(line.terms.categories):
+            if profiled or self._book.categories[Category(category)].tier is Tier.CLOSED:
+                asked = Question(
+                    line.member,
+                    Purpose(line.terms.purpose),
+                    Category(category),
+                    line.terms.recipient,
+                    "",
+                    self._now,
+                    birth,
+                )
+                answer = standing(events, asked, self._book)
+                if answer.reason in _NEVER:
+                    return answer.reason
+        return reason

@@ -1,0 +1,394 @@
+"""Consents of other systems: who gets in, as what, and that nothing is half done."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import happenings
+import insiders
+import pytest
+from living import DAY, START, Living
+
+from consent import registry
+from governance import world
+from governance.announcing import Told
+from governance.database import StoreError
+from governance.importfile import Lines
+from governance.importing import BATCH, ImportStoppedError, Tally
+from governance.importrows import HeaderError
+from governance.times import rfc3339
+from policies.reasons import Reason
+from policies.terms import ActorId, SubjectId
+
+NOTICE = "service.health@1#" + "0" * 64
+GIVEN = START - 10 * DAY
+ROW = {
+    "member": world.LI_QIANG.id,
+    "purpose": "service.health",
+    "categories": "health.record",
+    "notice": NOTICE,
+    "given_at": rfc3339(GIVEN),
+    "confirmed_at": rfc3339(GIVEN + 60_000),
+    "evidence": "archive/2026/000123",
+}
+
+
+def row(**changes: object) -> dict[str, object]:
+    """Return a sound row with changes; None takes a column away."""
+    return {name: value for name, value in {**ROW, **changes}.items() if value is not None}
+
+
+def jsonl(folder: Path, rows: Sequence[Mapping[str, object] | str], name: str = "consents.jsonl") -> Path:
+    file = folder / name
+    lines = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in rows]
+    file.write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
+    return file
+
+
+def run(house: Living, file: Path, **how: Any) -> tuple[Tally, list[dict[str, Any]]]:
+    """Import a file; return the tally and the report."""
+    path = file.with_suffix(".report")
+    path.touch()
+    with path.open("r+", encoding="utf-8") as report:
+        tally = house.service.importing.run(file, report, **how)
+    return tally, [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def consents(house: Living, person: world.Person) -> dict[str, Reason]:
+    mine = house.service.consenting.of_member(SubjectId(person.id), house.clock())
+    return {consent.consent_id: reason for consent, reason in mine}
+
+
+def test_a_row_that_states_everything_counts_like_a_consent_given_here(house: Living, tmp_path: Path) -> None:
+    before = house.size()
+    tally, report = run(house, jsonl(tmp_path, [row()]), importer=ActorId(world.OFFICER.id))
+    assert (tally.imported, tally.known, tally.refused) == (1, 0, 0)
+    (told,) = report
+    assert (told["line"], told["outcome"], told["code"], told["counts"]) == (
+        1,
+        "imported",
+        "consent_given",
+        True,
+    )
+    assert consents(house, world.LI_QIANG)[told["consent_id"]] is Reason.CONSENT_GIVEN
+    entries = house.log()[before:]
+    assert [one.act for one in entries] == ["import.begun", "consent.imported", "import.finished"]
+    assert {one.actor.party.id for one in entries} == {world.OFFICER.id}
+    assert entries[1].resource == told["consent_id"]
+    with house.service.database.reading() as tx:
+        events = registry.events_of(tx, [world.LI_QIANG.id])[world.LI_QIANG.id]
+    mine = [one for one in events if one.consent_id == told["consent_id"]]
+    assert [one.kind for one in mine] == ["served", "ticked", "confirmed"]
+    assert {one.recorded_at for one in mine} == {house.clock()}
+    assert json.loads(mine[0].evidence) == {
+        "file": tally.sha256,
+        "import": tally.id,
+        "importer": world.OFFICER.id,
+        "line": 1,
+        "reference": "archive/2026/000123",
+        "via": "import",
+    }
+    assert house.sql("SELECT kind FROM outbox_event ORDER BY position DESC")[0][0] == Told.IMPORTED
+
+
+def test_a_read_is_let_through_by_an_imported_consent_and_stopped_by_its_withdrawal(
+    house: Living, tmp_path: Path
+) -> None:
+    _, (told,) = run(house, jsonl(tmp_path, [row()]))
+    assert consents(house, world.LI_QIANG)[told["consent_id"]] is Reason.CONSENT_GIVEN
+    house.service.consenting.withdraw(
+        happenings.person_acts(world.LI_QIANG), told["consent_id"], house.clock()
+    )
+    assert consents(house, world.LI_QIANG)[told["consent_id"]] is Reason.WITHDRAWN
+
+
+# what a row states → what becomes of it, and why; as a compliance officer would list it
+REFUSED: Mapping[str, tuple[Mapping[str, object], str]] = {
+    "nobody of that id": ({"member": happenings.NOBODY}, "unknown_member"),
+    "a household": ({"member": world.ZHANG_HOME.id}, "malformed_line"),
+    "a purpose the rules do not know": ({"purpose": "service.magic"}, "unknown_purpose"),
+    "a category the rules do not know": ({"categories": "health.aura"}, "unknown_category"),
+    "a purpose that rests on law": ({"purpose": "legal.compliance"}, "not_consentable"),
+    "no evidence": ({"evidence": None}, "no_evidence"),
+    "blank evidence": ({"evidence": "  "}, "no_evidence"),
+    "a telephone number as evidence": ({"evidence": "tel-15400001002"}, "personal_evidence"),
+    "an identity number as evidence": ({"evidence": "990000198605170025"}, "personal_evidence"),
+    "a name as evidence": ({"evidence": "张丽签字"}, "malformed_line"),
+    "given tomorrow": ({"given_at": rfc3339(START + DAY), "confirmed_at": None}, "future_dated"),
+    "confirmed tomorrow": ({"confirmed_at": rfc3339(START + DAY)}, "future_dated"),
+    "confirmed before it was given": ({"confirmed_at": rfc3339(GIVEN - 1)}, "out_of_order"),
+    "expired before it was given": ({"expires_at": rfc3339(GIVEN)}, "out_of_order"),
+    "expired by its own date": ({"expires_at": rfc3339(GIVEN + DAY)}, "expired"),
+    "older than the purpose allows": (
+        {"given_at": rfc3339(START - 200 * DAY), "confirmed_at": rfc3339(START - 200 * DAY + 1)},
+        "expired",
+    ),
+    "a guardian who is none": (
+        {"actor": world.ZHOU_MING.id, "capacity": "guardian"},
+        "no_authority",
+    ),
+    "a guardian of an adult": ({"actor": world.ZHANG_LI.id}, "no_authority"),
+    "a primary account for another's health": (
+        {"actor": world.ZHANG_LI.id, "capacity": "primary"},
+        "no_authority",
+    ),
+    "oneself in another's name": ({"actor": world.ZHANG_LI.id, "capacity": "self"}, "no_authority"),
+    "a child alone": ({"member": world.XIAO_MAN.id}, "no_authority"),
+    "a guardian before the guardianship": (
+        {"member": world.XIAO_MAN.id, "actor": world.ZHANG_LI.id},
+        "no_authority",
+    ),
+    "tiers mixed in one": ({"categories": "health.record;contact.phone"}, "not_separate"),
+    "a time without a zone": ({"given_at": "2026-11-12T02:00:00"}, "malformed_line"),
+    "a day that is none": ({"given_at": "2026-02-30T02:00:00Z"}, "malformed_line"),
+    "a notice without a digest": ({"notice": "service.health@1"}, "malformed_line"),
+    "a column nobody knows": ({"granted": True}, "malformed_line"),
+    "a number for a word": ({"purpose": 7}, "malformed_line"),
+    "no purpose": ({"purpose": None}, "malformed_line"),
+    "a role nobody has": ({"capacity": "officer"}, "malformed_line"),
+}
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_what_is_forged_early_late_or_without_evidence_is_refused_with_its_reason_and_line(
+    house: Living, tmp_path: Path
+) -> None:
+    before = house.sql("SELECT count(*) FROM consent_event")
+    rows = [row(**changes) for changes, _ in REFUSED.values()]
+    tally, report = run(house, jsonl(tmp_path, rows))
+    got = {name: told["code"] for name, told in zip(REFUSED, report, strict=True)}
+    assert got == {name: code for name, (_, code) in REFUSED.items()}
+    assert [told["line"] for told in report] == list(range(1, len(REFUSED) + 1))
+    assert {told["outcome"] for told in report} == {"refused"}
+    assert (tally.imported, tally.refused) == (0, len(REFUSED))
+    assert house.sql("SELECT count(*) FROM consent_event") == before
+    assert [one.n for one in house.log() if one.act == "import.refused"] == [len(REFUSED)]
+
+
+BROKEN = ("{", "[]", "7", '{"member": "a", "member": "b"}', "not JSON", '{"x": NaN}', '{"member": "\\ud800"}')
+
+
+def test_a_line_that_is_no_row_is_refused_and_the_next_one_read(house: Living, tmp_path: Path) -> None:
+    too_long = json.dumps(row(evidence="a" * 40_000))
+    tally, report = run(house, jsonl(tmp_path, [json.dumps(row()), *BROKEN, too_long, "", row(evidence="b")]))
+    assert [told["code"] for told in report[1:-1]] == ["malformed_line"] * (len(BROKEN) + 1)
+    assert (report[0]["outcome"], report[-1]["outcome"]) == ("imported", "imported")
+    assert report[-1]["line"] == len(BROKEN) + 4, "an empty line is a line and no row"
+    assert tally.refused == len(BROKEN) + 1
+
+
+def test_without_the_confirmation_its_purpose_needs_a_row_is_on_record_and_does_not_count(
+    house: Living, tmp_path: Path
+) -> None:
+    late = row(evidence="late", confirmed_at=rfc3339(GIVEN + DAY))
+    single = row(
+        purpose="analytics.usage", categories="content.history", confirmed_at=None, notice="a@1#" + "0" * 64
+    )
+    _, report = run(house, jsonl(tmp_path, [row(confirmed_at=None), late, single]))
+    assert [(one["outcome"], one["code"], one["counts"]) for one in report] == [
+        ("imported", "unconfirmed", False),
+        ("imported", "unconfirmed", False),
+        ("imported", "consent_given", True),
+    ]
+
+
+def test_a_guardian_on_record_counts_for_a_child_from_the_guardianship_on(
+    house: Living, tmp_path: Path
+) -> None:
+    given = {"given_at": rfc3339(START + 1_000), "confirmed_at": rfc3339(START + 2_000)}
+    child = row(member=world.XIAO_MAN.id, actor=world.ZHANG_LI.id, **given)
+    _, (told,) = run(house, jsonl(tmp_path, [child]))
+    assert (told["code"], told["counts"]) == ("guardian_consent", True)
+    happenings.HAPPENINGS["end_guardian"](house)
+    assert consents(house, world.XIAO_MAN)[told["consent_id"]] is Reason.NO_AUTHORITY
+
+
+def test_an_older_consent_does_not_undo_a_withdrawal_on_record(house: Living, tmp_path: Path) -> None:
+    happenings.withdraw(house, world.ZHANG_LI, "service.health")
+    _, (told,) = run(house, jsonl(tmp_path, [row(member=world.ZHANG_LI.id)]))
+    assert (told["outcome"], told["code"], told["counts"]) == ("imported", "withdrawn", False)
+
+
+def test_a_second_import_of_a_file_changes_nothing_and_says_so(house: Living, tmp_path: Path) -> None:
+    file = jsonl(tmp_path, [row(), row(evidence="b")])
+    first, report = run(house, file)
+    size, events = house.size(), house.sql("SELECT count(*) FROM consent_event")
+    second, again = run(house, file)
+    assert (first.again, second.again) == (False, True)
+    assert (second.id, second.imported) == (first.id, 2)
+    assert again == report
+    assert (house.size(), house.sql("SELECT count(*) FROM consent_event")) == (size, events)
+
+
+def test_the_same_act_in_another_file_is_known(house: Living, tmp_path: Path) -> None:
+    run(house, jsonl(tmp_path, [row(member=happenings.NOBODY), row()]))
+    tally, report = run(house, jsonl(tmp_path, [row(evidence="b"), row(), row()], "mended.jsonl"))
+    assert [one["outcome"] for one in report] == ["imported", "known", "known"]
+    assert (tally.imported, tally.known) == (1, 2)
+
+
+def many(count: int) -> list[dict[str, object]]:
+    people = (world.LI_QIANG, world.ZHANG_LI, world.GRANDMOTHER, world.ZHOU_MING)
+    return [row(member=people[n % 4].id, evidence=f"archive/{n:06}") for n in range(count)]
+
+
+def test_an_import_that_is_cut_off_goes_on_where_it_stopped(
+    house: Living, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = jsonl(tmp_path, many(2 * BATCH + 50))
+    read = Lines.batches
+
+    def cut(self: Lines, size: int) -> Any:
+        for number, batch in enumerate(read(self, size)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(Lines, "batches", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run(house, file)
+    monkeypatch.undo()
+    path = file.with_suffix(".report")
+    with path.open("a", encoding="utf-8") as report:  # told by a run that died before its commit
+        report.write('{"line":401,"outcome":"imported","code":"consent_given"}\n{"line":4')
+    tally, told = run(house, file)
+    assert (tally.resumed, tally.imported, tally.known) == (True, 2 * BATCH + 50, 0)
+    assert [one["line"] for one in told] == list(range(1, 2 * BATCH + 51))
+    assert len({one["consent_id"] for one in told}) == len(told)
+    acts = [one.act for one in house.log() if one.act.startswith(("import", "consent.imported"))]
+    assert acts.count("consent.imported") == len(told)
+    assert [one for one in acts if one != "consent.imported"] == [
+        "import.begun",
+        "import.resumed",
+        "import.finished",
+    ]
+
+
+@pytest.mark.parametrize("refusal", [insiders.REFUSE, insiders.REFUSE_AT_COMMIT], ids=["insert", "commit"])
+def test_a_batch_that_cannot_be_recorded_leaves_nothing_and_is_not_reported(
+    refusal: Mapping[str, Sequence[str]], house: Living, tmp_path: Path
+) -> None:
+    file = jsonl(tmp_path, many(5))
+    read = Lines.batches
+
+    def refuse(self: Lines, size: int) -> Any:
+        house.sql(*refusal[house.engine])
+        yield from read(self, size)
+
+    before = house.sql("SELECT count(*) FROM consent_event")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lines, "batches", refuse)
+        with pytest.raises(StoreError):
+            run(house, file)
+    house.sql(*insiders.ACCEPT[house.engine])
+    assert house.sql("SELECT count(*) FROM consent_event") == before
+    assert file.with_suffix(".report").read_text(encoding="utf-8") == ""
+    assert house.sql("SELECT rows FROM consent_import") == [(0,)]
+    tally, _ = run(house, file)
+    assert tally.imported == 5
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["to the end", "one batch"])
+def test_two_imports_of_one_file_at_once_do_not_both_go_on(
+    finished: bool, house: Living, tmp_path: Path
+) -> None:
+    file = jsonl(tmp_path, many(3 * BATCH))
+    read = Lines.batches
+
+    def one_batch(self: Lines, size: int) -> Any:
+        yield next(read(self, size))
+        raise KeyboardInterrupt
+
+    def overtaken(self: Lines, size: int) -> Any:
+        batches = read(self, size)
+        yield next(batches)
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Lines, "batches", read if finished else one_batch)
+            run(house, file)
+        yield from batches
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lines, "batches", overtaken)
+        with pytest.raises(ImportStoppedError):
+            run(house, file)
+    assert house.sql("SELECT rows FROM consent_import") == [((3 if finished else 2) * BATCH,)]
+    imported = [one.resource for one in house.log() if one.act == "consent.imported"]
+    assert len(imported) == len(set(imported)) == (3 if finished else 2) * BATCH
+
+
+def test_a_dry_run_tells_what_would_become_of_each_line_and_changes_nothing(
+    house: Living, tmp_path: Path
+) -> None:
+    rows = [*many(BATCH), many(1)[0], row(member=happenings.NOBODY), row(evidence="new")]
+    size, events = house.size(), house.sql("SELECT count(*) FROM consent_event")
+    dry, would = run(house, jsonl(tmp_path, rows), dry=True)
+    assert (house.size(), house.sql("SELECT count(*) FROM consent_event")) == (size, events)
+    assert house.sql("SELECT sha256 FROM consent_import") == []
+    real, told = run(house, jsonl(tmp_path, rows))
+    assert [(one["line"], one["outcome"], one["code"]) for one in would] == [
+        (one["line"], one["outcome"], one["code"]) for one in told
+    ]
+    assert (dry.imported, dry.known, dry.refused) == (real.imported, real.known, real.refused) == (201, 1, 1)
+
+
+def test_csv_says_the_same_as_json_lines(house: Living, tmp_path: Path) -> None:
+    written = io.StringIO()
+    table = csv.DictWriter(written, [*ROW, "expires_at", "actor"])
+    table.writeheader()
+    table.writerows([row(), row(evidence="b", actor=world.ZHANG_LI.id), row(evidence="")])
+    file = tmp_path / "consents.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + written.getvalue().encode() + b'"open\r\na,b\r\n')
+    _, report = run(house, file)
+    assert [(one["line"], one["code"]) for one in report] == [
+        (2, "consent_given"),
+        (3, "no_authority"),
+        (4, "no_evidence"),
+        (5, "malformed_line"),
+        (6, "malformed_line"),
+    ]
+    _, (told,) = run(house, jsonl(tmp_path, [row()]))
+    assert (told["outcome"], told["consent_id"]) == ("known", report[0]["consent_id"])
+
+
+@pytest.mark.parametrize(
+    "header", ["member,purpose", "a,b,c", "", ",".join([*ROW, "member"]), ",".join([*ROW, "granted"]), "\xff"]
+)
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_a_file_whose_columns_are_not_the_agreed_ones_is_refused_as_a_whole(
+    header: str, house: Living, tmp_path: Path
+) -> None:
+    file = tmp_path / "consents.csv"
+    file.write_bytes(header.encode("latin-1") + b"\n")
+    with pytest.raises(HeaderError):
+        run(house, file)
+    assert house.sql("SELECT sha256 FROM consent_import") == []
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_a_file_that_changes_while_it_is_read_is_not_finished(house: Living, tmp_path: Path) -> None:
+    file = jsonl(tmp_path, many(BATCH + 1))
+    read = Lines.batches
+
+    def changing(self: Lines, size: int) -> Any:
+        for batch in read(self, size):
+            yield batch
+            with file.open("a", encoding="utf-8") as more:
+                more.write(json.dumps(row(evidence="slipped-in")) + "\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lines, "batches", changing)
+        with pytest.raises(ImportStoppedError, match="changed"):
+            run(house, file)
+    assert house.sql("SELECT finished_at FROM consent_import") == [(None,)]
+
+
+def test_only_staff_on_record_can_be_named_as_importer(house: Living, tmp_path: Path) -> None:
+    stranger = ActorId("stf_019a0000-0000-7d47-8433-b18122cd4e5d")
+    with pytest.raises(ImportStoppedError, match="staff id"):
+        run(house, jsonl(tmp_path, [row()]), importer=stranger)
