@@ -56,9 +56,9 @@ class Facts(NamedTuple):
     not known. ``present`` names the fields that have a value, None where we do not hold the values (checks).
     ``usable`` is False when a fact could not be collected; everything is then hidden. ``ticket`` is when the
     ticket open with the actor ends. ``approvals`` maps the fields that an approval on record covers for
-    exactly this actor, act and purpose. ``shared`` maps the categories that the subject shares with exactly
-    this actor for exactly this purpose to the end of the share, None for no end. ``emergency``: whoever asks gave a reason why life or health is at
-    stake. What is None is not known.
+    exactly this actor, act and purpose, ``shared`` the categories that the subject shares with this actor for
+    this purpose to the end of that (None: no end). ``emergency``: whoever asks gave a reason why life or
+    health is at stake. What is None is not known.
     """
 
     kind: SubjectKind | None

@@ -92,6 +92,7 @@ class Scope(StrEnum):
     AUDIT = "audit"
     ON_BEHALF = "on_behalf"
     SEARCHES = "searches"
+    INBOUND = "inbound"
 
 
 @dataclass(frozen=True, slots=True)

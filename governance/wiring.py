@@ -31,12 +31,14 @@ from governance.emergencies import Emergencies
 from governance.gate import Gate
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
+from governance.optingout import Links, OptingOut
 from governance.permits import PermitDesk
 from governance.records import REVISION
 from governance.requesting import Approvals
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
+from governance.sharing import Sharing
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
 from policies.archive import book_of, pack
@@ -71,6 +73,8 @@ class Service:
     gate: Gate
     dispatch: Dispatch
     consenting: Consenting
+    sharing: Sharing
+    opting_out: OptingOut
     lifecycle: Lifecycle
     approving: Approving
     emergencies: Emergencies
@@ -215,6 +219,7 @@ def _wired(
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     approving = Approving(database, keeper)
+    gate = Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant))
     return Service(
         settings=settings,
         database=database,
@@ -223,9 +228,11 @@ def _wired(
         desk=desk,
         finder=finder,
         opening=opening,
-        gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
+        gate=gate,
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
+        sharing=Sharing(database, keeper, opening.birth_of),
+        opting_out=OptingOut(database, keeper, Links(ring.cursor_key), gate.bearer_of),
         lifecycle=Lifecycle(opening, keeper),
         approving=approving,
         approvals=AccessRequests(database, approving),
