@@ -29,7 +29,7 @@ check: $(READY)  ## lint, format, types, import contracts, and the rules about t
 	@$(PYTHON) -P -m pytest tests/repository -q
 
 bench: $(READY)  ## the benchmark table, each figure beside its floor or peer; writes bench.json
-	@PYTHONPATH=tests/bench:tests/policies $(PYTHON) -P tests/bench/run.py
+	@PYTHONPATH=tests/bench:tests/policies:tests $(PYTHON) -P tests/bench/run.py
 
 docs: $(READY)  ## write docs/codes.md and docs/routes.md anew from the code
 	@$(PYTHON) -P tests/repository/pages_from_code.py

@@ -25,6 +25,8 @@ class EventKind(StrEnum):
     REVOKED = "revoked"  # denial by a guardian
     HIDDEN = "hidden"  # the categories are as absent for the viewer
     UNHIDDEN = "unhidden"  # ends exactly one such hiding
+    SHARED = "shared"  # the categories are open to the viewer for the purpose; consent_id is the share's
+    UNSHARED = "unshared"  # ends exactly the share that it names
     OBJECTED = "objected"  # denial; also ends a legal basis other than consent
     RESTRICTED = "restricted"  # as objected: storage only
     ERASED = "erased"  # the person is closed; nothing is permitted any more
@@ -49,8 +51,9 @@ class Event(NamedTuple):
     ``kind`` stays text: a kind that a newer version wrote is read as a denial, not as an error.
     ``purpose``, ``categories`` and ``recipient`` of a denial may be empty: then it denies all of them.
     An empty ``recipient`` of a grant is the controller itself with its processors. ``notice`` is
-    ``id@version#sha256``. ``viewer`` is whom a hiding is meant for (empty: everybody but the person), and
-    the household of ``joined`` and ``left``. Times are milliseconds since the epoch, UTC.
+    ``id@version#sha256``. ``viewer`` is whom a hiding is meant for (empty: everybody but the person), with
+    whom something is shared, and the household of ``joined`` and ``left``. Times are milliseconds since the
+    epoch, UTC.
     """
 
     subject_id: str

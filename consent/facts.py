@@ -25,6 +25,7 @@ _OPENING: Final = frozenset(
         *THIRDS,
         EventKind.CODE_SENT,
         EventKind.UNHIDDEN,
+        EventKind.SHARED,
         EventKind.GUARDIAN_LINKED,
         EventKind.JOINED,
     }
@@ -32,6 +33,7 @@ _OPENING: Final = frozenset(
 _NO_DENIAL: Final = _OPENING | {
     EventKind.DEFERRED,
     EventKind.HIDDEN,
+    EventKind.UNSHARED,
     EventKind.ERASED,
     EventKind.GUARDIAN_ENDED,
     EventKind.LEFT,
@@ -121,20 +123,22 @@ class Facts:
         """
         if viewer == self.subject_id:
             return False
-        back = self.of(EventKind.UNHIDDEN)
-        for hide in self.of(EventKind.HIDDEN):
-            if hide.viewer not in ("", viewer):
-                continue
-            for category in hide.categories & line:
-                if not any(
-                    category in unhide.categories
-                    and unhide.viewer == hide.viewer
-                    and unhide.occurred_at > stamp(hide)
-                    and unhide.actor_id in (self.subject_id, hide.actor_id)
-                    for unhide in back
-                ):
-                    return True
-        return False
+        return any(
+            not self.is_shown_again(hide, category)
+            for hide in self.of(EventKind.HIDDEN)
+            if hide.viewer in ("", viewer)
+            for category in hide.categories & line
+        )
+
+    def is_shown_again(self, hide: Event, category: str) -> bool:
+        """Say whether this hiding of the category has been switched back."""
+        return any(
+            category in unhide.categories
+            and unhide.viewer == hide.viewer
+            and unhide.occurred_at > stamp(hide)
+            and unhide.actor_id in (self.subject_id, hide.actor_id)
+            for unhide in self.of(EventKind.UNHIDDEN)
+        )
 
 
 @lru_cache(maxsize=4096)

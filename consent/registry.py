@@ -20,6 +20,7 @@ from sqlalchemy import bindparam, func, insert, select
 
 from consent.confirmation import Confirmed
 from consent.events import Capacity, Event, EventKind
+from consent.facts import above
 from consent.listing import Consent, Terms, consents_in, state
 from consent.records import ConsentEvent
 from policies.book import RuleBook
@@ -49,6 +50,8 @@ _KNOWN: Final = select(_T.c.event_id).where(
     _T.c.subject_id == bindparam("subject"), _T.c.event_id.in_(bindparam("ids", expanding=True))
 )
 _INSERT: Final = insert(_T)
+_AGREEING: Final = frozenset({EventKind.SERVED, EventKind.TICKED, EventKind.CONFIRMED, EventKind.SHARED})
+"""After one of these a repeated withdrawal says something new."""
 
 
 class SubjectClosedError(Exception):
@@ -173,13 +176,74 @@ def withdraw(tx: Transaction, subject_id: str, consent_id: str, actor: Actor, no
     return instant
 
 
-def opt_out(tx: Transaction, subject_id: str, purpose: str, actor: Actor, now: int) -> None:
-    """Withdraw whatever was agreed for a purpose and all below it: an unsubscribe link, an SMS "TD"."""
+def opt_out(tx: Transaction, subject_id: str, purpose: str, actor: Actor, now: int) -> int:
+    """Withdraw whatever was agreed for a purpose and all below it; with an empty one, for all purposes.
+
+    An unsubscribe link, an SMS "TD", "withdraw everywhere". Returns the instant since which it counts: said
+    again with nothing agreed or shared in between, nothing is written and the first instant comes back.
+    """
+    for event in reversed(events_of(tx, [subject_id])[subject_id]):
+        if event.kind in _AGREEING:
+            break
+        blanket = event.kind == EventKind.WITHDRAWN and not event.categories and not event.recipient
+        if blanket and event.actor_id == actor.id and (not event.purpose or event.purpose in above(purpose)):
+            return event.occurred_at
     instant = _not_before(tx, subject_id, now)
     record(
         tx,
         _happened(EventKind.WITHDRAWN, subject_id, actor, instant, terms=Terms(purpose, frozenset(), "", "")),
     )
+    return instant
+
+
+def share(
+    tx: Transaction,
+    subject_id: str,
+    category: str,
+    purpose: str,
+    actor: Actor,
+    now: int,
+    *,
+    viewer: str,
+    until: int | None = None,
+) -> str:
+    """Share a category with one viewer for a purpose, for a term or until ended; return the share's id."""
+    share_id = new_id(Prefix.SHARE)
+    terms = Terms(purpose, frozenset({category}), "", "")
+    event = _happened(
+        EventKind.SHARED,
+        subject_id,
+        actor,
+        now,
+        terms=terms,
+        consent_id=share_id,
+        viewer=viewer,
+        expires_at=until,
+    )
+    record(tx, event)
+    return share_id
+
+
+def unshare(tx: Transaction, subject_id: str, share_id: str, actor: Actor, now: int) -> int:
+    """End a share and return the instant since which it is over; always accepted, the first instant stays.
+
+    Raises:
+        UnknownConsentError: the subject has no such share.
+    """
+    life = [event for event in events_of(tx, [subject_id])[subject_id] if event.consent_id == share_id]
+    shared = next((event for event in life if event.kind == EventKind.SHARED), None)
+    if shared is None:
+        raise UnknownConsentError
+    for event in life:
+        if event.kind == EventKind.UNSHARED:
+            return event.occurred_at
+    instant = _not_before(tx, subject_id, now)
+    terms = Terms(shared.purpose, shared.categories, "", "")
+    ended = _happened(
+        EventKind.UNSHARED, subject_id, actor, instant, terms=terms, consent_id=share_id, viewer=shared.viewer
+    )
+    record(tx, ended)
+    return instant
 
 
 def refuse(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:

@@ -93,7 +93,7 @@ def _answer(facts: Facts, question: Question, book: RuleBook) -> Standing:
         return Standing(permits=False, reason=Reason.UNKNOWN_PURPOSE)
     if question.category not in book.categories:
         return Standing(permits=False, reason=Reason.UNKNOWN_CATEGORY)
-    case = _case(facts, question, purpose, book)
+    case = case_of(facts, purpose, question.category, question.recipient, book)
     for answer in (_prohibited(case, question.viewer), _closed(case), _hidden(case, question.viewer)):
         if answer is not None:
             return answer
@@ -127,7 +127,7 @@ def state_of(events: Iterable[Event], consent_id: str, question: Question, book:
     if purpose is None:
         return Reason.UNKNOWN_PURPOSE
     facts = Facts(events, question.subject_id, question.now, question.known_at, question.birth)
-    case = _case(facts, question, purpose, book)
+    case = case_of(facts, purpose, question.category, question.recipient, book)
     if case.facts.of(EventKind.ERASED):
         return Reason.SUBJECT_CLOSED
     acts = [act for act in weigh(case, case.denials()) if act.tick.consent_id == consent_id]
@@ -137,9 +137,10 @@ def state_of(events: Iterable[Event], consent_id: str, question: Question, book:
     return last.fault or _reason_of(last)
 
 
-def _case(facts: Facts, question: Question, purpose: PurposeEntry, book: RuleBook) -> Case:
-    line = above(question.category)
-    entry = book.categories.get(question.category)
+def case_of(facts: Facts, purpose: PurposeEntry, category: Category, recipient: str, book: RuleBook) -> Case:
+    """Return what an act about this purpose, category and recipient is weighed by."""
+    line = above(category)
+    entry = book.categories.get(category)
     while entry is not None and entry.parent is not None:
         if entry.parent not in line:  # a parent may be declared against the dots
             line |= {entry.parent}
@@ -148,8 +149,8 @@ def _case(facts: Facts, question: Question, purpose: PurposeEntry, book: RuleBoo
         facts=facts,
         book=book,
         purpose=purpose,
-        category=question.category,
-        recipient=question.recipient,
+        category=category,
+        recipient=recipient,
         line=line,
     )
 

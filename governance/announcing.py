@@ -147,6 +147,9 @@ def may_know(book: RuleBook, audience: Audience, one: Announcement) -> bool:
     }
     # Rows for "any role" are about the person's own data and relatives: they make nobody a processor.
     return any(
-        grant.allows and grant.role in held and grant.covers_purpose(Purpose(one.purpose))
+        grant.allows
+        and grant.role in held
+        # A whole group can be withdrawn at once; that concerns whoever works for anything in it.
+        and (grant.covers_purpose(Purpose(one.purpose)) or grant.purpose.startswith(f"{one.purpose}."))
         for grant in book.grants.values()
     )

@@ -25,11 +25,13 @@ from governance.api import (
     members,
     messages,
     operations,
+    optouts,
     reads,
     searches,
+    sharing,
     tickets,
 )
-from governance.centre import mine
+from governance.centre import mine, optout
 from governance.collecting import Collector
 from governance.console import accesses, decisions
 from governance.database import StoreError
@@ -101,8 +103,10 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(router)
     for authzen_router in (authzen.router, searches.router, discovery.router):
         app.include_router(authzen_router)
-    for further in (tickets.router, approvals.router, approvals.mine):
+    for further in (tickets.router, approvals.router, approvals.mine, sharing.router):
         app.include_router(further)
+    for everywhere in (optouts.services, optouts.mine, optout.router):
+        app.include_router(everywhere)
     for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):
         app.include_router(pages_router)
     return app

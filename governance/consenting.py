@@ -16,14 +16,14 @@ from typing import Final
 from sqlalchemy import bindparam, or_, select
 
 from audit import ledger
-from audit.entry import Actor as LogActor
-from audit.entry import Entry, Kind, Verdict
+from audit.entry import Verdict
 from consent import confirmation, registry
 from consent.confirmation import NotConfirmed
 from consent.events import Capacity
+from consent.facts import above
 from consent.listing import Consent, Terms
 from consent.outbox import CodeMessage, CodeSender
-from governance import announcing, replay, subjects
+from governance import announcing, replay, subjects, testimony
 from governance.announcing import Told
 from governance.database import Database
 from governance.identity import Caller
@@ -34,7 +34,7 @@ from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix
 from policies.reasons import Reason
-from policies.terms import ActorId, Category, Purpose, Relation, SubjectId
+from policies.terms import ActorId, Category, Purpose, Relation, SubjectId, Tier
 from policies.transaction import Transaction
 
 _relation = RelationRow.__table__
@@ -170,12 +170,12 @@ class Consenting:
             tx.commit()
             return since
 
-    def show(self, on: On, consent_id: str, now: int) -> tuple[Consent, Reason]:
-        """Return one consent and how it stands."""
+    def show(self, on: On | None, consent_id: str, now: int) -> tuple[Consent, Reason]:
+        """Return one consent and how it stands; with ``on`` None to whoever keeps consents for members."""
 
         def look() -> tuple[Consent, Reason]:
             with self._database.reading() as tx:
-                consent = self._own(tx, on, consent_id, now)
+                consent = self._existing(tx, consent_id) if on is None else self._own(tx, on, consent_id, now)
                 listed = self._listed(tx, SubjectId(consent.subject_id), now)
                 return next(pair for pair in listed if pair[0] == consent)
 
@@ -197,7 +197,8 @@ class Consenting:
     def _hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
         subject = SubjectId(on.member)
         with self._database.transaction() as tx:
-            if Category(category) not in self._keeper.in_force(tx).rules.book.categories:
+            # What was hidden once can be shown again, whatever the rules call it now.
+            if hidden and not _can_be_hidden(self._keeper.in_force(tx).rules.book, category):
                 raise UnfitConsentError
             subjects.change(tx, [subject])
             actor = self._actor(tx, on, subject, now)
@@ -241,10 +242,7 @@ class Consenting:
             capacity = Capacity.PRIMARY
         else:
             raise NoSuchConsentError
-        evidence: Mapping[str, str] = {"request": on.request_id, "via": on.caller.actor_id}
-        if on.caller.kind is Prefix.MEMBER:
-            evidence = {"request": on.request_id, "via": "session"}
-        return registry.Actor(on.member, capacity, evidence)
+        return registry.Actor(on.member, capacity, evidence_of(on))
 
     def _note(
         self,
@@ -272,21 +270,23 @@ class Consenting:
     ) -> int:
         """Append the entry and return its index in the log."""
         names = ledger.pseudonyms(tx, {subject, on.member})
+        policy = self._keeper.fingerprint(tx)
         caller = party(on.caller.actor_id, names)
-        person = party(on.member, names)
-        entry = Entry(
-            t=now,
-            kind=Kind.CHANGE,
-            act=act,
-            dec=dec,
-            actor=LogActor(caller, on_behalf_of=None if person == caller else person),
-            subjects=(names[subject],),
-            resource=resource,
-            purpose=purpose,
-            policy=self._keeper.fingerprint(tx),
-            request=on.request_id,
-        )
-        return ledger.append(tx, [entry])[0].index
+        said = testimony.Said(act, caller, on.member, subject, resource, purpose, on.request_id)
+        return ledger.append(tx, [testimony.of_own_say(said, names, policy, now, dec)])[0].index
+
+
+def evidence_of(on: On) -> Mapping[str, str]:
+    """Return what stays with an event to show later how somebody said it."""
+    via = "session" if on.caller.kind is Prefix.MEMBER else on.caller.actor_id
+    return {"request": on.request_id, "via": via}
+
+
+def _can_be_hidden(book: RuleBook, category: str) -> bool:
+    """Say whether something hideable lies at or under a category: hiding anything else would be idle."""
+    return any(
+        field.tier is Tier.HIDEABLE and category in above(field.category) for field in book.fields.values()
+    )
 
 
 def _refuse_unfit(book: RuleBook, terms: Terms) -> None:

@@ -56,8 +56,9 @@ class Facts(NamedTuple):
     not known. ``present`` names the fields that have a value, None where we do not hold the values (checks).
     ``usable`` is False when a fact could not be collected; everything is then hidden. ``ticket`` is when the
     ticket open with the actor ends. ``approvals`` maps the fields that an approval on record covers for
-    exactly this actor, act and purpose. ``emergency``: whoever asks gave a reason why life or health is at
-    stake. What is None is not known.
+    exactly this actor, act and purpose, ``shared`` the categories that the subject shares with this actor for
+    this purpose to the end of that (None: no end). ``emergency``: whoever asks gave a reason why life or
+    health is at stake. What is None is not known.
     """
 
     kind: SubjectKind | None
@@ -74,6 +75,7 @@ class Facts(NamedTuple):
     same_gender_asked: bool | None = None
     other_gender: bool | None = None
     emergency: bool = False
+    shared: Mapping[Category, int | None] = MappingProxyType({})
 
     @property
     def known(self) -> bool:
@@ -207,7 +209,7 @@ def _decide_with(
 ) -> FieldDecision:
     field = entry.name
     standing = facts.standings.get(entry.category)
-    conditions = conditions_of(book, purpose, facts, standing, lift)
+    conditions = conditions_of(book, entry.category, purpose, facts, lift)
     hidden = entry.category in facts.hidden
     # First as if nothing were hidden: someone who may not look anyway must not learn of the hiding.
     verdict = plan.verdict(facts.roles, field, action, facts.relation, purpose, conditions)
@@ -216,7 +218,7 @@ def _decide_with(
     broken = lift.emergency and _rests_on(Condition.EMERGENCY, book, verdict)
     protected = _protected_child(facts, standing) and not broken
     if verdict.level is Level.HIDDEN or protected:
-        return _withheld(entry, verdict, standing, protected)
+        return _withheld(entry, verdict, standing, protected, shared=entry.category in facts.shared)
     if hidden:
         verdict = plan.verdict(
             facts.roles, field, action, facts.relation, purpose, conditions | {Condition.HIDDEN: True}
@@ -229,6 +231,7 @@ def _decide_with(
     decision = _allowed(field, verdict, facts.relation, standing, lift)
     ends = [decision.valid_until, lift.approval and lift.approval.until]
     ends += [facts.ticket] if _rests_on(Condition.TICKET, book, verdict) else []
+    ends += [facts.shared.get(entry.category)] if _rests_on(Condition.SHARED, book, verdict) else []
     return decision._replace(valid_until=min((end for end in ends if end is not None), default=None))
 
 
@@ -239,11 +242,13 @@ def _rests_on(condition: Condition, book: RuleBook, verdict: Verdict) -> bool:
 
 
 def conditions_of(
-    book: RuleBook, purpose: Purpose, facts: Facts, standing: Standing | None, lift: Lift = _PLAIN
+    book: RuleBook, category: Category, purpose: Purpose, facts: Facts, lift: Lift = _PLAIN
 ) -> dict[Condition, bool]:
     """Return the named facts. What is missing is unknown, and unknown never opens anything."""
+    standing = facts.standings.get(category)
     conditions = {
         Condition.HIDDEN: False,
+        Condition.SHARED: category in facts.shared,
         Condition.PROFILED: book.purposes[purpose].profiled,
         Condition.TICKET: facts.ticket is not None,
         Condition.EMERGENCY: lift.emergency,
@@ -283,11 +288,14 @@ def _collectable(entry: FieldEntry, purpose: Purpose, facts: Facts, standing: St
 
 
 def _withheld(
-    entry: FieldEntry, verdict: Verdict, standing: Standing | None, protected: bool
+    entry: FieldEntry, verdict: Verdict, standing: Standing | None, protected: bool, *, shared: bool
 ) -> FieldDecision:
     waiting_for = {condition for _, conditions in verdict.unmet for condition in conditions}
     if verdict.denied_by and verdict.level is Level.HIDDEN and Condition.CONSENT not in waiting_for:
         reason = Reason.DENIED_BY_RULE
+    elif Condition.SHARED in waiting_for and not shared:
+        # The same whatever was agreed: that others were named is not for this viewer to know.
+        reason = Reason.NOT_SHARED
     elif standing is not None and not standing.permits and (protected or Condition.CONSENT in waiting_for):
         reason = standing.reason
     elif verdict.denied_by:
@@ -362,7 +370,7 @@ def decide_send(
     if not facts.usable:
         return SendDecision(Outcome.REFUSE, (Reason.FACTS_UNAVAILABLE,))
     standing = facts.standings.get(entry.category)
-    conditions = conditions_of(book, purpose, facts, standing)
+    conditions = conditions_of(book, entry.category, purpose, facts)
     verdict = plan.verdict(facts.roles, channel, Action.SEND, facts.relation, purpose, conditions)
     refusals: list[Reason] = []
     if verdict.level is not Level.FULL:

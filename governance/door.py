@@ -233,7 +233,8 @@ def route_for(authenticate: Authenticate) -> type[APIRoute]:
 
         @cached_property
         def _needs_nothing(self) -> bool:
-            return any(field.field_info.annotation is NothingForm for field in self.dependant.body_params)
+            forms = (field.field_info.annotation for field in self.dependant.body_params)
+            return any(isinstance(form, type) and issubclass(form, NothingForm) for form in forms)
 
         def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
             # Where there is neither dependency nor query, path and body are bound here: the framework's

@@ -78,6 +78,8 @@ _CHANGES: Final = {
     "webhook.ended": noted("%(who)s 停用了一个通知地址。"),
     "webhook.disabled": noted("%(who)s 停用了一个通知地址：对方说它已不存在。"),
     "records.unhidden": noted("%(who)s 重新显示了自己的一类记录。"),
+    "share.given": noted("%(who)s 把自己的一类信息共享给了一位家人。"),
+    "share.ended": noted("%(who)s 结束了自己的一项共享。"),
     "actor.added": noted("%(who)s 登记了一个服务或一名员工。"),
     "actor.ended": noted("%(who)s 停用了一个服务或一名员工。"),
     "household.added": noted("%(who)s 建立了一个家庭。"),

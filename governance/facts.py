@@ -20,6 +20,7 @@ from consent import registry
 from consent.ages import age_on
 from consent.events import Event, EventKind
 from consent.rules import Question, Standing, hidden_categories, standings
+from consent.sharing import shared_until
 from governance.decision import Approved, Facts
 from governance.records import Actor, Approval, RelationRow
 from governance.subjects import SAME_GENDER_ADVISOR, SubjectRow
@@ -82,7 +83,9 @@ _STRENGTH: Final = {
     Relation.ASSIGNED: 3,
     Relation.NONE: 4,
 }
-_HIDING: Final = frozenset({EventKind.HIDDEN.value, EventKind.UNHIDDEN.value})
+_PER_VIEWER: Final = frozenset(
+    {kind.value for kind in (EventKind.HIDDEN, EventKind.UNHIDDEN, EventKind.SHARED, EventKind.UNSHARED)}
+)
 _SCOPE_OF: Final = {
     Relation.SELF: Scope.HOUSEHOLD,
     Relation.WARD: Scope.HOUSEHOLD,
@@ -211,6 +214,7 @@ def _facts(
             approvals=_approved(one, approvals),
             same_gender_asked=asked,
             other_gender=_other(office, known, one.subject) if asked else None,
+            shared=_shared(book, one, events, birth, now),
         )
     except Exception:  # noqa: BLE001 - whatever went wrong with this subject's facts: hide, and record that
         return Facts(kind, relation, roles, None, {}, frozenset(), frozenset(), now, usable=False)
@@ -255,9 +259,10 @@ def _consent(
     if one.purpose not in book.purposes:
         return {}, frozenset()
     categories = _categories(book, one.fields)
-    # The standing is asked as if nothing were hidden, and hiding separately: a viewer who lacks consent
-    # anyway must get the same reason whether or not the member has hidden something.
-    said = [event for event in events if event.kind not in _HIDING]
+    # The standing is asked as if nothing were hidden or shared, and both separately: a viewer who lacks
+    # consent anyway must get the same reason, and the same end of validity, whether or not the member has
+    # hidden something from them or shared something with others.
+    said = [event for event in events if event.kind not in _PER_VIEWER]
     questions = [
         Question(
             subject_id=one.subject,
@@ -274,6 +279,12 @@ def _consent(
     if len(said) == len(events):
         return found, frozenset()
     return found, hidden_categories(events, categories, one.acting, now, birth)
+
+
+def _shared(
+    book: RuleBook, one: Wanted, events: Sequence[Event], birth: date | None, now: int
+) -> Mapping[Category, int | None]:
+    return shared_until(events, one.purpose, _categories(book, one.fields), one.acting, now, birth, book)
 
 
 def _categories(book: RuleBook, fields: Iterable[FieldName]) -> list[Category]:

@@ -93,6 +93,7 @@ class Scope(StrEnum):
     ON_BEHALF = "on_behalf"
     SEARCHES = "searches"
     EVENTS = "events"
+    INBOUND = "inbound"
 
 
 @dataclass(frozen=True, slots=True)

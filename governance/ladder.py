@@ -72,6 +72,7 @@ _FAILS_AT: Final = {
     Gate.CONSENT: (
         Reason.FACTS_UNAVAILABLE,
         Reason.NO_CONSENT,
+        Reason.NOT_SHARED,
         Reason.UNCONFIRMED,
         Reason.WITHDRAWN,
         Reason.REVOKED,

@@ -37,7 +37,7 @@ _HERE: Final = Path(__file__).parent
 _LOCALES: Final = {"zh": "zh_CN", "en": "en_GB"}
 _YEAR: Final = 365 * 24 * 3600
 _LONGEST_FORM: Final = 4_000
-_PAGES: Final = ("/centre", "/console", "/link/", "/sign-out")
+_PAGES: Final = ("/centre", "/console", "/link/", "/opt-out/", "/sign-out")
 _HEADERS: Final = {
     "content-security-policy": POLICY,
     # With no-referrer a browser would send forms of our own with "Origin: null".

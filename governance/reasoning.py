@@ -73,10 +73,9 @@ def _of_field(
     entry = rules.book.fields.get(field)
     if entry is None or question.purpose not in rules.book.purposes:
         return None
-    standing = fact.standings.get(entry.category)
     approval = fact.approvals.get(field)
     facts = conditions_of(
-        rules.book, question.purpose, fact, standing, Lift(approval, emergency=fact.emergency)
+        rules.book, entry.category, question.purpose, fact, Lift(approval, emergency=fact.emergency)
     )
     asked = Question(field, question.action.value, fact.relation, question.purpose)
     found = explain(rules.book, rules.plan, fact.roles, asked, facts)

@@ -39,7 +39,7 @@ from policies.transaction import Transaction
 
 _NOTICES: Final = {
     "service.health": "我们为您提供健康服务，需要处理您的健康记录。您可以随时撤回，撤回不影响其他服务。",
-    "family.care": "您同意家人查看您的健康记录，以便照护。您可以随时停止。",
+    "family.care": "您同意您指名的家人查看您的健康记录，以便照护。您可以随时停止。",
     "marketing.direct": "您同意我们用短信向您发送推广信息，每天不超过五条，可随时退订。",
 }
 _SMS: Final = "outreach.sms"
@@ -51,6 +51,7 @@ _CONSENTS: Final = (
     (world.ZHANG_LI, "marketing.direct", (_SMS,)),
     (world.LI_QIANG, "marketing.direct", (_SMS,)),
 )
+_SHARES: Final = ((world.GRANDMOTHER, world.ZHANG_LI, "health.record"),)
 
 
 class SeedError(Exception):
@@ -101,6 +102,8 @@ def seed(service: Service) -> Mapping[str, str]:
             _write(service, _writer(person), person)
     for person, purpose, categories in _CONSENTS:
         give_consent(service, person, purpose, categories)
+    for owner, viewer, category in _SHARES:
+        service.sharing.give(_in_person(owner), category, viewer.id, None, service.clock())
     return keys
 
 
@@ -151,11 +154,15 @@ def give_consent(
     assert service.sender is not None
     catching = _Catching(service.sender)
     consenting = service.consenting.with_sender(catching)
-    on = On(Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST))
+    on = _in_person(person)
     terms = Terms(purpose, frozenset(categories), "", notice(purpose))
     ticked = consenting.tick(on, SubjectId((about or person).id), terms, service.clock())
     consenting.confirm(on, ticked.consent_id, catching.last, service.clock())
     return ticked.consent_id
+
+
+def _in_person(person: Person) -> On:
+    return On(Caller(ActorId(person.id), Prefix.MEMBER), ActorId(person.id), new_id(Prefix.REQUEST))
 
 
 def credentials_file(home: Path) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from audit.entry import (
     Actor,
@@ -42,6 +42,35 @@ def party(actor_id: str, names: Pseudonyms) -> Party:
     if kind in _TYPES:
         return Party(_TYPES[kind], actor_id)
     return Party(ActorType.MEMBER, names[actor_id].hex())
+
+
+class Said(NamedTuple):
+    """What somebody said about data of one subject: the act, through whom it came, whose word it is."""
+
+    act: str
+    caller: Party
+    person: str
+    subject: SubjectId
+    resource: str = ""
+    purpose: str = ""
+    request_id: str = ""
+
+
+def of_own_say(said: Said, names: Pseudonyms, policy: str, now: int, dec: Verdict = Verdict.PERMIT) -> Entry:
+    """Return the entry of a consent, a withdrawal, a share or a hiding."""
+    person = party(said.person, names)
+    return Entry(
+        t=now,
+        kind=Kind.CHANGE,
+        act=said.act,
+        dec=dec,
+        actor=Actor(said.caller, on_behalf_of=None if person == said.caller else person),
+        subjects=(names[said.subject],),
+        resource=said.resource,
+        purpose=said.purpose,
+        policy=policy,
+        request=said.request_id,
+    )
 
 
 def _actor(caller_id: str, acting_id: str, facts: Facts, names: Pseudonyms) -> Actor:

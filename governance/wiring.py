@@ -34,12 +34,14 @@ from governance.gate import Gate
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
+from governance.optingout import Links, OptingOut
 from governance.permits import PermitDesk
 from governance.records import REVISION
 from governance.requesting import Approvals
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
+from governance.sharing import Sharing
 from governance.sqlite import SqliteDatabase
 from governance.vault import Vault
 from governance.webhooks import Webhooks
@@ -78,6 +80,8 @@ class Service:
     webhooks: Webhooks
     delivering: Delivering
     importing: Importing
+    sharing: Sharing
+    opting_out: OptingOut
     lifecycle: Lifecycle
     approving: Approving
     emergencies: Emergencies
@@ -223,6 +227,7 @@ def _wired(
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     approving = Approving(database, keeper)
+    gate = Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant))
     return Service(
         settings=settings,
         database=database,
@@ -231,12 +236,14 @@ def _wired(
         desk=desk,
         finder=finder,
         opening=opening,
-        gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
+        gate=gate,
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
         webhooks=Webhooks(database, keeper, opening, egress),
         delivering=Delivering(database, keeper, opening, egress, clock),
         importing=Importing(database, keeper, opening, clock),
+        sharing=Sharing(database, keeper, opening.birth_of),
+        opting_out=OptingOut(database, keeper, Links(ring.cursor_key), gate.bearer_of),
         lifecycle=Lifecycle(opening, keeper),
         approving=approving,
         approvals=AccessRequests(database, approving),

@@ -187,7 +187,9 @@ SENDER: Final = Office(
     _roles("sender"),
     ("messages", "screenings", "redactions", "checks"),
 )
-GATEWAY: Final = Office("gateway", Prefix.SERVICE, "短信网关", _roles("sending_gateway"), ("permits",))
+GATEWAY: Final = Office(
+    "gateway", Prefix.SERVICE, "短信网关", _roles("sending_gateway"), ("permits", "inbound")
+)
 SERVICES: Final = (CRM, SENDER, GATEWAY)
 
 ASSIGNMENTS: Final[Sequence[tuple[Person | Home, Office, str]]] = (

@@ -54,6 +54,7 @@ PERSONS: Final[Mapping[str, Mapping[str, bool]]] = {
 
 STATED: Final = (
     Condition.CONSENT,
+    Condition.SHARED,
     Condition.HIDDEN,
     Condition.UNAPPROVED,
     Condition.TICKET,

@@ -63,7 +63,9 @@ RULE_ID: Final = re.compile(r"[A-Z]{1,2}(?:-[A-Z]{2,6})?-[0-9]{2}")
 """The form of a rule's id."""
 
 _SPEAKS_FOR_ITSELF: Final = frozenset({Relation.SELF, Relation.WARD})
-_NEVER_ON_DENY: Final = frozenset({Condition.CONSENT, Condition.TICKET, Condition.EMERGENCY})
+_NEVER_ON_DENY: Final = frozenset(
+    {Condition.CONSENT, Condition.SHARED, Condition.TICKET, Condition.EMERGENCY}
+)
 _NEVER_ON_ALLOW: Final = frozenset(
     {Condition.HIDDEN, Condition.UNAPPROVED, Condition.SAME_GENDER_ASKED, Condition.OTHER_GENDER}
 )

@@ -20,7 +20,7 @@ from policies.plan import Plan, Verdict
 from policies.questions import Holder, Question, given, goes_with, holders, relations_of, things
 from policies.terms import Condition, Level, Purpose, Relation
 
-_OF_THE_PURPOSE = frozenset({str(Condition.CONSENT), str(Condition.PROFILED)})
+_OF_THE_PURPOSE = frozenset({str(Condition.CONSENT), str(Condition.SHARED), str(Condition.PROFILED)})
 """What is known about these is known for one purpose only."""
 
 _THE_PERSONS_OWN = frozenset({Relation.SELF, Relation.WARD})

@@ -88,6 +88,11 @@ class Reason(Enum):
         "本人尚未就此目的同意；可以向本人征求同意。",
         "The person has not consented to this purpose; ask the person.",
     )
+    NOT_SHARED = (
+        "not_shared",
+        "本人没有把这类信息共享给您；可以向本人提出。",
+        "The person does not share this with you; ask the person.",
+    )
     UNCONFIRMED = (
         "unconfirmed",
         "同意还没有完成二次确认。",

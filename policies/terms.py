@@ -111,6 +111,8 @@ class Condition(StrEnum):
 
     CONSENT = "consent"
     """The subject's standing permits this purpose and category (consent or another legal basis)."""
+    SHARED = "shared"
+    """The subject shares this category with exactly this viewer, for this purpose (S26)."""
     HIDDEN = "hidden"
     """The subject hid this category from this viewer."""
     UNAPPROVED = "unapproved"

@@ -39,6 +39,7 @@ RELATIONS: Final = {
 }
 CONDITIONS: Final = {
     Condition.CONSENT: Title("同意或其他依据", "consent or another basis"),
+    Condition.SHARED: Title("本人共享给此人", "shared by the person with this viewer"),
     Condition.HIDDEN: Title("本人隐藏", "hidden by the person"),
     Condition.UNAPPROVED: Title("未获批准", "not approved"),
     Condition.UNDER_14: Title("未满十四周岁", "under 14"),

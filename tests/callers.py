@@ -19,7 +19,7 @@ from governance import announcing, identity, pages, world
 from governance.announcing import Told
 from governance.identity import Scope
 from policies.identifiers import Prefix
-from policies.terms import ActorId, SubjectId
+from policies.terms import ActorId, Purpose, SubjectId
 
 TABLE: Final = Path(__file__).with_name("governance") / "callers.toml"
 PEOPLE: Final = {
@@ -76,6 +76,11 @@ def filled(call: Call, house: Living) -> Call:
         ids["approval"] = happenings.ask_for_access(house).id
     if call.path == "/v1/tickets/close":
         happenings.ticket(house)
+    ids["opt_out"] = house.service.opting_out.links.make(
+        SubjectId(world.LI_QIANG.id), Purpose("marketing.direct")
+    )
+    if "<share>" in call.path:
+        ids["share"] = happenings.share(house, world.ZHANG_LI, world.GRANDMOTHER)
     if "<review>" in call.path:
         ids["review"] = happenings.emergency(house)
     if "<webhook>" in call.path:

@@ -55,6 +55,19 @@ def hide(house: Living, person: Person, category: str, viewer: str = "", *, hidd
     house.clock.advance(1)
 
 
+def share(house: Living, owner: Person, viewer: Person, category: str = "health.record") -> str:
+    """Share a category with one of the family; return the id of the share."""
+    house.clock.advance(1)  # what was withdrawn in the same instant would end it
+    given = house.service.sharing.give(person_acts(owner), category, viewer.id, None, house.clock())
+    return given.share.share_id
+
+
+def end_shares(house: Living, owner: Person) -> None:
+    """End everything that somebody shares."""
+    for one in house.service.sharing.shares(SubjectId(owner.id), house.clock()):
+        house.service.sharing.end(person_acts(owner), one.share.share_id, house.clock())
+
+
 def _end_guardian(house: Living) -> None:
     with house.service.database.transaction() as tx:
         house.service.lifecycle.end_guardian(
@@ -194,6 +207,8 @@ HAPPENINGS: Final[Mapping[str, Callable[[Living], None]]] = {
     "hide_content_from_zhang_li": lambda house: hide(
         house, world.LI_QIANG, "content.history", world.ZHANG_LI.id
     ),
+    "end_shares_of_grandmother": lambda house: end_shares(house, world.GRANDMOTHER),
+    "share_with_li_qiang": lambda house: share(house, world.GRANDMOTHER, world.LI_QIANG),
     "a_minute_passes": lambda house: house.clock.advance(MINUTE),
     "an_hour_passes": lambda house: house.clock.advance(HOUR),
     "181_days_pass": lambda house: house.clock.advance(181 * DAY),

@@ -90,6 +90,12 @@ class Connection:
         response = self._http.getresponse()
         return response.status, json.loads(response.read())
 
+    def send(self, path: str, content: bytes, kind: str) -> tuple[int, bytes]:
+        """Post a form without any credential; return status and page."""
+        self._http.request("POST", path, content, {"content-type": kind})
+        response = self._http.getresponse()
+        return response.status, response.read()
+
     def post(self, path: str, body: object, key: str) -> tuple[int, Any]:
         return self.call("POST", path, body, {"authorization": f"Bearer {key}"})
 

@@ -95,6 +95,20 @@ async def confirm(request: Request, form: CodeForm, consent_id: str = _CONSENT) 
     return access.as_json({"consent_id": consent_id, "status": "confirmed"})
 
 
+@router.get("/{consent_id}", operation_id="show_consent", summary="One consent and how it stands")
+async def show(request: Request, consent_id: str = _CONSENT) -> Response:
+    """Return a consent by its id, for services that keep consents for members."""
+    service = access.service_of(request)
+    access.require(access.caller_of(request), Scope.CONSENTS)
+    try:
+        consent, state = await access.in_store(
+            request, lambda: service.consenting.show(None, consent_id, service.clock())
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    return access.as_json(consent_body(consent, state, access.language(request)))
+
+
 @router.post("/{consent_id}/withdraw", operation_id="withdraw_consent", summary="Withdraw, in one call")
 async def withdraw(request: Request, form: WithdrawForm, consent_id: str = _CONSENT) -> Response:
     """Withdraw; effective when this answers, on every replica."""

@@ -178,6 +178,20 @@ class WithdrawForm(Form):
     on_behalf_of: MemberId | None = None
 
 
+class WithdrawAllForm(Form):
+    """Withdraw all that a member agreed to, or what it agreed to for one purpose and all below it."""
+
+    on_behalf_of: MemberId
+    purpose: Word | None = None
+
+
+class InboundTextForm(Form):
+    """A text message that somebody sent to us."""
+
+    sender: Annotated[str, Field(alias="from", min_length=1, max_length=40)]
+    text: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+
+
 class TicketForm(Form):
     """A service ticket of a subject with a member of staff, for some hours."""
 
@@ -233,6 +247,20 @@ class NothingForm(Form):
     """The body of a call that needs none: an empty object."""
 
 
+class OwnWithdrawAllForm(NothingForm):
+    """The body of a withdrawal of everything may be empty; a purpose narrows it."""
+
+    purpose: Word | None = None
+
+
+class ShareForm(Form):
+    """What a member shares, with whom, and for how many days (left out: until it is ended)."""
+
+    viewer: MemberId
+    category: Word
+    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
 class HideForm(Form):
     """A category to hide, from everybody or from one person."""
 
@@ -242,6 +270,8 @@ class HideForm(Form):
 
 
 MEMBERS: Final = frozenset(
-    name for form in (*Form.__subclasses__(), *AskForm.__subclasses__()) for name in form.model_fields
+    field.alias or name
+    for form in (*Form.__subclasses__(), *AskForm.__subclasses__(), *NothingForm.__subclasses__())
+    for name, field in form.model_fields.items()
 )
 """Every member that some body declares. Error pointers repeat these and no other word of a body."""

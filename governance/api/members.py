@@ -23,7 +23,8 @@ _LIMIT: Final = r"^(?:[1-9][0-9]?|1[0-9]{2}|200)$"
 """A number from 1 to 200 in its one spelling; ``+1``, ``1_0`` and ``1.0`` are others."""
 
 
-def _on(request: Request) -> On:
+def on_of(request: Request) -> On:
+    """Return who acts: the member of the session."""
     caller = access.caller_of(request)
     return On(caller, caller.actor_id, access.request_id_of(request))
 
@@ -89,13 +90,29 @@ async def consents(request: Request) -> Response:
     )
 
 
+@router.get("/consents/{consent_id}", operation_id="my_consent", summary="One of my consents")
+async def consent_shown(
+    request: Request, consent_id: Annotated[str, Path(pattern=pattern(Prefix.CONSENT))]
+) -> Response:
+    """Return one consent that the member gave, or that is about the member, and how it stands."""
+    service = access.service_of(request)
+    on = on_of(request)
+    try:
+        consent, state = await access.in_store(
+            request, lambda: service.consenting.show(on, consent_id, service.clock())
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    return access.as_json(consent_body(consent, state, access.language(request)))
+
+
 @router.post("/consents/{consent_id}/withdraw", operation_id="withdraw_my_consent", summary="Withdraw")
 async def withdraw(
     request: Request, _form: NothingForm, consent_id: Annotated[str, Path(pattern=pattern(Prefix.CONSENT))]
 ) -> Response:
     """Withdraw; one call, nothing else needed."""
     service = access.service_of(request)
-    on = _on(request)
+    on = on_of(request)
     try:
         since = await access.in_store(
             request, lambda: service.consenting.withdraw(on, consent_id, service.clock())
@@ -109,7 +126,7 @@ async def withdraw(
 async def hide(request: Request, form: HideForm) -> Response:
     """Hide from one relative or from everybody; others see what they would see were there nothing."""
     service = access.service_of(request)
-    on = _on(request)
+    on = on_of(request)
     try:
         await access.in_store(
             request,
@@ -119,6 +136,6 @@ async def hide(request: Request, form: HideForm) -> Response:
         )
     except UnfitConsentError:
         raise ProblemError(
-            Problem.INVALID_REQUEST, errors=[{"pointer": "/category", "code": "unknown_category"}]
+            Problem.INVALID_REQUEST, errors=[{"pointer": "/category", "code": "not_hideable"}]
         ) from None
     return access.as_json({"category": form.category, "hidden": form.hidden})

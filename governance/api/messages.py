@@ -11,6 +11,7 @@ from governance.door import route_for
 from governance.identity import Scope
 from governance.problems import Problem, ProblemError
 from governance.replay import KeyReusedError
+from governance.wiring import Service
 from policies.identifiers import Prefix, new_id
 from policies.terms import Audience, Channel, Purpose, ScreeningPurpose, SubjectId
 from redaction.masking import mask_spans
@@ -74,12 +75,23 @@ async def send(request: Request, form: MessageForm) -> Response:
         {
             "message_id": sent.message_id,
             "screening": _screening_body(sent.screening, spoken),
-            "recipients": [_recipient_body(one, spoken) for one in sent.recipients],
+            "recipients": [
+                _recipient_body(one, spoken, _opt_out(service, ask.purpose, one)) for one in sent.recipients
+            ],
         }
     )
 
 
-def _recipient_body(answer: RecipientAnswer, spoken: str) -> dict[str, object]:
+def _opt_out(service: Service, purpose: Purpose, answer: RecipientAnswer) -> str | None:
+    """Return the link with which this recipient ends this purpose, for the ``List-Unsubscribe`` header."""
+    entry = service.rules.book.purposes.get(purpose)
+    promotes = entry is not None and entry.screening is ScreeningPurpose.MARKETING
+    if answer.permit is None or not promotes or service.settings.public_url is None:
+        return None
+    return f"{service.settings.public_url}/opt-out/{service.opting_out.links.make(answer.recipient, purpose)}"
+
+
+def _recipient_body(answer: RecipientAnswer, spoken: str, opt_out: str | None) -> dict[str, object]:
     body: dict[str, object] = {
         "id": answer.recipient,
         "decision_id": answer.decision_id,
@@ -89,6 +101,8 @@ def _recipient_body(answer: RecipientAnswer, spoken: str) -> dict[str, object]:
     }
     if answer.permit is not None:
         body["permit"] = answer.permit
+    if opt_out is not None:
+        body["opt_out"] = opt_out
     return body
 
 

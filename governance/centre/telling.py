@@ -41,6 +41,8 @@ _CHANGES: Final = {
     "consent.imported": noted("从其他系统登记了您的一项同意"),
     "withdrawal.unacknowledged": noted("发现一个服务没有按时确认收到您的撤回"),
     "records.unhidden": noted("重新显示了一类记录"),
+    "share.given": noted("共享了一类信息"),
+    "share.ended": noted("结束了一项共享"),
     "member.added": noted("为您建立了账户"),
     "guardian.linked": noted("登记了监护关系"),
     "guardian.ended": noted("结束了监护关系"),
@@ -67,6 +69,7 @@ _CAME: Final = {
 }
 _BECAUSE: Final = {
     Reason.NO_CONSENT: noted("您没有同意把它用于这个目的。"),
+    Reason.NOT_SHARED: noted("您没有把它共享给这个人。"),
     Reason.UNCONFIRMED: noted("您的同意还没有用验证码确认。"),
     Reason.WITHDRAWN: noted("您已经撤回了同意。"),
     Reason.OBJECTED: noted("您已经反对这项处理。"),

@@ -64,6 +64,7 @@ def test_a_case_is_the_question_that_a_plan_is_asked(book: RuleBook) -> None:
     assert case.question == (frozenset(), "mobile", "write", Relation.SELF, "account.manage")
     assert case.facts == {
         Condition.CONSENT: False,
+        Condition.SHARED: False,
         Condition.HIDDEN: False,
         Condition.TICKET: False,
         Condition.SAME_GENDER_ASKED: False,
