@@ -21,6 +21,8 @@ from governance.api import (
     authzen,
     consents,
     discovery,
+    graph,
+    homes,
     members,
     messages,
     operations,
@@ -87,7 +89,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(router)
     for authzen_router in (authzen.router, searches.router, discovery.router):
         app.include_router(authzen_router)
-    for further in (tickets.router, approvals.router, approvals.mine):
+    for further in (tickets.router, graph.router, homes.router, approvals.router, approvals.mine):
         app.include_router(further)
     for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):
         app.include_router(pages_router)

@@ -29,6 +29,7 @@ from governance.database import Database, StoreError
 from governance.dispatch import Dispatch
 from governance.emergencies import Emergencies
 from governance.gate import Gate
+from governance.homes import Homes
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
@@ -72,6 +73,7 @@ class Service:
     dispatch: Dispatch
     consenting: Consenting
     lifecycle: Lifecycle
+    homes: Homes
     approving: Approving
     emergencies: Emergencies
     permits: PermitDesk
@@ -227,6 +229,7 @@ def _wired(
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
         lifecycle=Lifecycle(opening, keeper),
+        homes=Homes(database, keeper, opening.birth_of),
         approving=approving,
         approvals=AccessRequests(database, approving),
         emergencies=Emergencies(database, opening),
