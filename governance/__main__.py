@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--language", choices=["zh", "en"], default="zh")
     rules = names.add_parser("policy", help="the rules: show, test, compare, rehearse and publish them")
     rulecommands.add_to(rules, spoken)
+    ageing = add("transitions", commands.transitions, "who reaches 14 or 18: announce it, carry it out")
+    ageing.add_argument("what", choices=["run"])
+    ageing.add_argument("--dry-run", action="store_true", help="say how many, change nothing")
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser

@@ -118,18 +118,37 @@ def hold(tx: Transaction, household: HouseholdId, member: MemberId | None, now: 
         NotNowError: the person moved elsewhere in this very moment.
     """
     homes = () if member is None else homes_of(tx, member, now)
-    rows = subjects.change(tx, sorted({SubjectId(one) for one in (household, *homes)}))
-    if SubjectId(household) not in rows or not rows[SubjectId(household)].active:
+    living = _lock(tx, {household, *homes}, member, homes, now)
+    return Held(household, living[household], homes)
+
+
+def hold_all(tx: Transaction, member: MemberId, now: int) -> list[Held]:
+    """Lock somebody with all the households that person lives in; errors as ``hold``."""
+    homes = homes_of(tx, member, now)
+    living = _lock(tx, set(homes), member, homes, now)
+    return [Held(home, living[home], homes) for home in homes]
+
+
+def _lock(
+    tx: Transaction,
+    households: Collection[HouseholdId],
+    member: MemberId | None,
+    homes: tuple[HouseholdId, ...],
+    now: int,
+) -> dict[HouseholdId, dict[MemberId, frozenset[Role]]]:
+    """Lock households, then everybody in them; ids of households sort before those of members."""
+    rows = subjects.change(tx, sorted(map(SubjectId, households))) if households else {}
+    if not all(SubjectId(one) in rows and rows[SubjectId(one)].active for one in households):
         raise UnknownPartyError
-    living = residents(tx, household, now)
-    people = {SubjectId(one) for one in (*living, *([] if member is None else [member]))}
-    known = subjects.change(tx, sorted(people))
+    living = {one: residents(tx, one, now) for one in sorted(households)}
+    people = {SubjectId(one) for there in living.values() for one in there}
+    known = subjects.change(tx, sorted(people | ({SubjectId(member)} if member else set())))
     if member is not None:
         if SubjectId(member) not in known:
             raise UnknownPartyError
         if homes_of(tx, member, now) != homes:
             raise NotNowError
-    return Held(household, living, homes)
+    return living
 
 
 def move_in(tx: Transaction, held: Held, member: MemberId, roles: Sequence[Role], now: int) -> None:
@@ -180,7 +199,7 @@ def move_out(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
     if held.primary == member:
         for other in others:
             registry.end_primary(tx, other, member, held.household, now)
-        _assume(tx, [member], member, Relation.SELF, ADULT, now)
+        take_own_role(tx, member, ADULT, now)
     tx.run(_MAIN, {"subject": member, "home": elsewhere[0] if elsewhere else ""})
     wish_anew(tx, member, now)
 
@@ -209,7 +228,17 @@ def take_role(tx: Transaction, held: Held, member: MemberId, role: Role, now: in
     """Give a resident another role, towards the household, its residents and the person's own data."""
     others = [one for one in held.living if one != member]
     _assume(tx, [held.household, *others], member, Relation.CORESIDENT, role, now)
+    take_own_role(tx, member, role, now)
+
+
+def take_own_role(tx: Transaction, member: MemberId, role: Role, now: int) -> None:
+    """Give somebody another role towards their own data."""
     _assume(tx, [member], member, Relation.SELF, role, now)
+
+
+def own_roles(tx: Transaction, member: MemberId, now: int) -> frozenset[Role]:
+    """Return the roles somebody has towards their own data."""
+    return _tied(tx, [member], Relation.SELF, now).get(member, {}).get(member, frozenset())
 
 
 def wish_anew(tx: Transaction, member: MemberId, now: int) -> None:

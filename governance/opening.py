@@ -8,10 +8,12 @@ modules may come near keys and sealing is a list in ``pyproject.toml``; this is 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import date
 from typing import Final
 
+from governance.subjects import Hold
 from governance.vault import AGE_FACTS, FACTS_OF, GENDER_FACTS, Found, SealedCell, Vault
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
@@ -65,6 +67,15 @@ class Opening:
     def birth_of(self, tx: Transaction, member: SubjectId) -> date | None:
         """Return a member's birth date as a fact, for decisions outside the two walks."""
         return self.birth(self.facts_about(tx, member), member)
+
+    def births_of(self, tx: Transaction, members: Collection[SubjectId]) -> dict[SubjectId, date | None]:
+        """Return many birth dates as facts; a member whose cell does not open is left out."""
+        found = self._vault.find(tx, members, (), Hold.NONE)
+        births: dict[SubjectId, date | None] = {}
+        for member in members:
+            with suppress(DoesNotOpenError, ValueError):
+                births[member] = self.birth(found, member)
+        return births
 
     def facts_about(self, tx: Transaction, subject: SubjectId) -> Found:
         """Return a subject with what is sealed as facts about it, and none of its values."""

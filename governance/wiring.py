@@ -39,6 +39,7 @@ from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
 from governance.sqlite import SqliteDatabase
+from governance.transitions import Transitions
 from governance.vault import Vault
 from policies.archive import book_of, pack
 from policies.book import load_book
@@ -74,6 +75,7 @@ class Service:
     consenting: Consenting
     lifecycle: Lifecycle
     homes: Homes
+    transitions: Transitions
     approving: Approving
     emergencies: Emergencies
     permits: PermitDesk
@@ -230,6 +232,7 @@ def _wired(
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
         lifecycle=Lifecycle(opening, keeper),
         homes=Homes(database, keeper, opening.birth_of),
+        transitions=Transitions(database, keeper, opening),
         approving=approving,
         approvals=AccessRequests(database, approving),
         emergencies=Emergencies(database, opening),
