@@ -138,7 +138,8 @@ def test_a_guardianship_is_verified_apart_from_the_household(house: Living, wire
     assert told(post(house, wire, "guardianships", stranger)) == (201, "")
     assert told(post(house, wire, "guardianships", stranger)) == (409, "conflict")
     rows = house.sql(
-        f"SELECT evidence FROM consent_event WHERE kind = 'guardian_linked' AND actor_id = '{world.ZHOU_MING.id}'"
+        "SELECT evidence FROM consent_event WHERE kind = 'guardian_linked'"
+        f" AND actor_id = '{world.ZHOU_MING.id}'"
     )
     assert json.loads(rows[0][0]) == {"reference": "archive:2026/114", "verifier": world.OFFICER.id}
     homes = house.sql(
