@@ -1,15 +1,31 @@
-"""The life of a household: joining, leaving, removing and handing over; who may, and what each step does."""
+"""The life of a household: joining and leaving; who may, and what each step does."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import httpx2
 import insiders
 import pytest
-from happenings import HOUR, NOBODY, consent_of, handed_over, person_acts
-from living import DAY, MINUTE, Living, Wire, sent, spell
+from happenings import NOBODY, consent_of, handed_over
+from homemaking import (
+    GONE,
+    GUARDED,
+    HOME,
+    NOBODYS_HOME,
+    NOT_THERE,
+    OTHER,
+    act,
+    epoch,
+    homes,
+    invitation,
+    last_offer,
+    leave,
+    open_ties,
+    sees,
+    told,
+)
+from living import Living, Wire
 
 from consent import registry
 from consent.events import Capacity
@@ -17,77 +33,7 @@ from consent.listing import Terms
 from governance import world
 from governance.homes import OFFER_MS
 from governance.seeding import notice
-from policies.terms import HouseholdId, MemberId, SubjectId
-
-HOME, OTHER = world.ZHANG_HOME.id, world.ZHOU_HOME.id
-GUARDED = {(ward.id, guardian.id) for ward, guardian in world.GUARDIANS}
-GONE = (410, "code_refused")
-NOT_THERE = (404, "not_found")
-NOBODYS_HOME = "hh_019a0000-0000-7d47-8433-b18122cd4e5d"
-
-
-def act(house: Living, wire: Wire, who: Any, path: str, body: object = None) -> httpx2.Response:
-    """Let somebody in a session do something."""
-    headers = sent(None, {}, house.sign_in(who))
-    return wire.call("POST", f"/v1/me/{path}", content=spell(body or {}), headers=headers)
-
-
-def told(answer: httpx2.Response) -> tuple[int, str]:
-    body = json.loads(answer.content)
-    return answer.status_code, body.get("code", "")
-
-
-def invitation(house: Living, wire: Wire, who: Any = world.ZHANG_LI, home: str = HOME) -> str:
-    answer = act(house, wire, who, f"households/{home}/invitations")
-    assert answer.status_code == 201, answer.text
-    found: str = json.loads(answer.content)["code"]
-    house.clock.advance(1)
-    return found
-
-
-def leave(house: Living, wire: Wire, who: Any, home: str = HOME, **body: str) -> tuple[int, str]:
-    house.clock.advance(1)
-    answer = told(act(house, wire, who, f"households/{home}/leave", body))
-    house.clock.advance(1)
-    return answer
-
-
-def homes(house: Living, wire: Wire, who: world.Person) -> dict[str, dict[str, list[str]]]:
-    """Return where somebody lives and with whom, as they see it themselves."""
-    body = json.loads(wire.get("/v1/me/households", session=house.sign_in(who)).content)
-    return {
-        home["household"]: {one["member"]: one["roles"] for one in home["residents"]} for home in body["data"]
-    }
-
-
-def sees(house: Living, wire: Wire, viewer: world.Person, about: world.Person, field: str) -> str:
-    """Return what a relative gets of one field, through the CRM."""
-    ask = {
-        "subject": {"type": "member", "id": about.id},
-        "fields": [field],
-        "purpose": "family.care",
-        "on_behalf_of": viewer.id,
-    }
-    answer = wire.post("/v1/reads", ask, key=house.key(world.CRM))
-    if answer.status_code == 404:
-        return "not there"
-    found: str = json.loads(answer.content)["fields"][0]["effect"]
-    return found
-
-
-def open_ties(house: Living, subject: str, actor: str) -> set[str]:
-    rows = house.sql(
-        "SELECT relation FROM relation WHERE ends_at IS NULL"
-        f" AND subject_id = '{subject}' AND actor_id = '{actor}'"
-    )
-    return {row[0] for row in rows}
-
-
-def epoch(house: Living, subject: str) -> int:
-    return int(house.sql(f"SELECT epoch FROM subject WHERE id = '{subject}'")[0][0])
-
-
-# --- joining
+from policies.terms import SubjectId
 
 
 def test_whoever_leaves_one_household_joins_another_by_its_code_once(house: Living, wire: Wire) -> None:
@@ -134,25 +80,6 @@ def test_a_code_that_does_not_let_in_looks_like_one_that_never_was(
     bodies = [{**json.loads(one.content), "instance": ""} for one in (never, spoilt)]
     assert bodies[0] == bodies[1]
     assert homes(house, wire, world.LI_QIANG) == {}
-
-
-def last_offer(house: Living) -> str:
-    found: str = house.sql("SELECT id FROM invitation ORDER BY made_at DESC, id DESC")[0][0]
-    return found
-
-
-def test_an_invitation_is_good_until_its_last_millisecond(house: Living, wire: Wire) -> None:
-    leave(house, wire, world.LI_QIANG)
-    code = invitation(house, wire, world.ZHOU_MING, OTHER)
-    house.clock.advance(OFFER_MS - 2)  # the invitation was made a millisecond ago
-    assert told(act(house, wire, world.LI_QIANG, "invitations/accept", {"code": code})) == (200, "")
-
-
-def test_the_code_is_stored_as_a_digest_and_the_log_does_not_know_it(house: Living, wire: Wire) -> None:
-    code = invitation(house, wire)
-    assert code not in repr(house.sql("SELECT * FROM invitation"))
-    assert code not in repr(house.log())
-    assert house.sql("SELECT member_id FROM invitation") == [(None,)]  # it names nobody
 
 
 @pytest.mark.parametrize(
@@ -360,127 +287,3 @@ def test_whoever_left_no_longer_sees_what_happens_to_the_household(house: Living
     house.clock.advance(1)
     invitation(house, wire)
     assert seen(world.LI_QIANG).count("home.invited") == 2
-
-
-# --- removing, and handing over
-
-
-def test_the_primary_account_ends_an_adults_sharing_and_not_their_data(house: Living, wire: Wire) -> None:
-    house.clock.advance(1)
-    removed = act(house, wire, world.ZHANG_LI, f"households/{HOME}/members/{world.GRANDMOTHER.id}/remove")
-    assert told(removed) == (200, "")
-    assert sees(house, wire, world.ZHANG_LI, world.GRANDMOTHER, "mobile") == "not there"
-    assert sees(house, wire, world.GRANDMOTHER, world.GRANDMOTHER, "blood_pressure") == "show"
-    assert house.log()[-3].act == "home.removed"
-
-
-@pytest.mark.parametrize(
-    "whom",
-    [world.ZHANG_LI.id, world.XIAO_MAN.id, world.ZHOU_MING.id, NOBODY],
-    ids=["itself", "a child", "somebody elsewhere", "nobody"],
-)
-def test_the_primary_account_removes_nobody_but_another_adult_of_the_household(
-    whom: str, house: Living, wire: Wire
-) -> None:
-    before = house.size()
-    answer = act(house, wire, world.ZHANG_LI, f"households/{HOME}/members/{whom}/remove")
-    assert told(answer) == NOT_THERE
-    assert house.size() == before
-
-
-def offered(house: Living, wire: Wire) -> str:
-    answer = act(house, wire, world.ZHANG_LI, f"households/{HOME}/handover", {"successor": world.LI_QIANG.id})
-    assert answer.status_code == 201
-    house.clock.advance(1)
-    found: str = json.loads(answer.content)["offer_id"]
-    return found
-
-
-def test_the_role_passes_only_when_the_successor_accepts(house: Living, wire: Wire) -> None:
-    offer = offered(house, wire)
-    assert homes(house, wire, world.LI_QIANG)[HOME][world.ZHANG_LI.id] == ["primary_account"]
-    listed = json.loads(wire.get("/v1/me/households", session=house.sign_in(world.LI_QIANG)).content)
-    assert [one["offer_id"] for one in listed["offers"]] == [offer]
-    for other in (world.ZHANG_LI, world.GRANDMOTHER, world.XIAO_MAN, world.ZHOU_MING):
-        assert told(act(house, wire, other, f"offers/{offer}/accept")) == NOT_THERE
-    assert told(act(house, wire, world.LI_QIANG, f"offers/{offer}/accept")) == (200, "")
-    house.clock.advance(1)
-    roles = homes(house, wire, world.GRANDMOTHER)[HOME]
-    assert (roles[world.LI_QIANG.id], roles[world.ZHANG_LI.id]) == (["primary_account"], ["adult_member"])
-    assert told(act(house, wire, world.LI_QIANG, f"offers/{offer}/accept")) == NOT_THERE
-    assert told(act(house, wire, world.ZHANG_LI, f"households/{HOME}/invitations")) == NOT_THERE
-    assert act(house, wire, world.LI_QIANG, f"households/{HOME}/invitations").status_code == 201
-    # Neither guardianship nor own consents hang on the role.
-    assert open_ties(house, world.XIAO_MAN.id, world.ZHANG_LI.id) == {"ward", "coresident"}
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda house, _w, _o: house.clock.advance(OFFER_MS),
-        lambda house, wire, offer: act(house, wire, world.ZHANG_LI, f"offers/{offer}/cancel"),
-        lambda house, wire, offer: act(house, wire, world.LI_QIANG, f"offers/{offer}/cancel"),
-        lambda house, wire, _o: leave(house, wire, world.LI_QIANG),
-        lambda house, wire, _o: leave(house, wire, world.ZHANG_LI),
-    ],
-    ids=["too old", "taken back", "turned down", "the successor left", "the primary account left"],
-)
-def test_an_offer_that_ended_hands_nothing_over(spoil: Any, house: Living, wire: Wire) -> None:
-    offer = offered(house, wire)
-    spoil(house, wire, offer)
-    house.clock.advance(1)
-    assert told(act(house, wire, world.LI_QIANG, f"offers/{offer}/accept")) == NOT_THERE
-    living = homes(house, wire, world.GRANDMOTHER)[HOME]
-    assert living.get(world.LI_QIANG.id, ["adult_member"]) == ["adult_member"]
-
-
-@pytest.mark.parametrize("whom", [world.ZHANG_LI.id, world.XIAO_MAN.id, world.ZHOU_MING.id, NOBODY], ids=str)
-def test_the_role_is_offered_to_another_adult_of_the_household_only(
-    whom: str, house: Living, wire: Wire
-) -> None:
-    answer = act(house, wire, world.ZHANG_LI, f"households/{HOME}/handover", {"successor": whom})
-    assert told(answer) == NOT_THERE
-
-
-def test_the_wish_of_either_household_holds_for_a_child_of_both(house: Living, wire: Wire) -> None:
-    def wish(member: str) -> str:
-        found: str = house.sql(f"SELECT wishes FROM subject WHERE id = '{member}'")[0][0]
-        return found
-
-    code = invitation(house, wire, world.ZHOU_MING, OTHER)
-    act(house, wire, world.ZHANG_LI, "invitations/accept", {"code": code, "member": world.XIAO_MAN.id})
-    assert (wish(world.XIAO_MAN.id), wish(world.ZHOU_MING.id)) == ("same_gender_advisor", "")
-    leave(house, wire, world.XIAO_MAN)
-    assert wish(world.XIAO_MAN.id) == ""
-    with house.service.database.transaction() as tx:
-        house.service.lifecycle.ask_same_gender(tx, HouseholdId(OTHER), house.clock())
-        tx.commit()
-    assert wish(world.XIAO_MAN.id) == wish(world.ZHOU_MING.id) == "same_gender_advisor"
-
-
-def test_two_who_use_one_code_at_once_do_not_both_get_in(house: Living, wire: Wire) -> None:
-    leave(house, wire, world.LI_QIANG)
-    leave(house, wire, world.GRANDMOTHER)
-    code = invitation(house, wire, world.ZHOU_MING, OTHER)
-    calls = [
-        (
-            "POST",
-            "/v1/me/invitations/accept",
-            {"content": spell({"code": code}), "headers": sent(None, {}, house.sign_in(one))},
-        )
-        for one in (world.LI_QIANG, world.GRANDMOTHER)
-    ]
-    assert sorted(one.status_code for one in wire.together(calls)) == [200, 410]
-    assert len(homes(house, wire, world.ZHOU_MING)[OTHER]) == 2
-    house.verified()
-
-
-def test_leaving_does_not_wait_for_a_pending_invitation_nor_end_the_guardianship(
-    house: Living, wire: Wire
-) -> None:
-    desk = house.service.homes
-    desk.invite(person_acts(world.ZHANG_LI), HouseholdId(HOME), world.LI_QIANG.roles[0], house.clock())
-    assert leave(house, wire, world.ZHANG_LI) == (200, "")
-    assert sees(house, wire, world.ZHANG_LI, world.XIAO_MAN, "name") == "show"
-    homes_now, _ = desk.mine(MemberId(world.ZHANG_LI.id), house.clock() + DAY + HOUR + MINUTE)
-    assert homes_now == []
