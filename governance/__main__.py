@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     rulecommands.add_to(rules, spoken)
     consent = names.add_parser("consent", help="consents: bring in those that another system holds")
     consentcommands.add_to(consent, spoken)
+    ageing = add("transitions", commands.transitions, "who reaches 14 or 18: announce it, carry it out")
+    ageing.add_argument("what", choices=["run"])
+    ageing.add_argument("--dry-run", action="store_true", help="say how many, change nothing")
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser

@@ -22,6 +22,8 @@ from governance.api import (
     consents,
     discovery,
     events,
+    graph,
+    homes,
     members,
     messages,
     operations,
@@ -103,7 +105,14 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(router)
     for authzen_router in (authzen.router, searches.router, discovery.router):
         app.include_router(authzen_router)
-    for further in (tickets.router, approvals.router, approvals.mine, sharing.router):
+    for further in (
+        tickets.router,
+        graph.router,
+        homes.router,
+        approvals.router,
+        approvals.mine,
+        sharing.router,
+    ):
         app.include_router(further)
     for everywhere in (optouts.services, optouts.mine, optout.router):
         app.include_router(everywhere)

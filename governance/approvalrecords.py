@@ -33,6 +33,8 @@ _COLUMNS: Final = (
     _approval.c.decided_at,
     _approval.c.cleared_by,
     _approval.c.used_at,
+    _approval.c.resource,
+    _approval.c.asked_by,
     _actor.c.label,
 )
 _FOUND: Final = select(*_COLUMNS).join_from(_approval, _actor, _actor.c.id == _approval.c.actor_id)
@@ -56,6 +58,8 @@ SAME: Final = _FOUND.where(
     _approval.c.act == bindparam("verb"),
     _approval.c.fields == bindparam("words"),
     _approval.c.purpose == bindparam("aim"),
+    _approval.c.resource == bindparam("thing"),
+    _approval.c.asked_by == bindparam("asker"),
     _approval.c.state == "pending",
     _approval.c.expires_at > bindparam("now"),
 )
@@ -94,6 +98,16 @@ _USE: Final = (
     )
     .values(used_at=bindparam("now"))
 )
+_LAPSE: Final = (
+    update(_approval)
+    .where(
+        _approval.c.subject_id == bindparam("subject"),
+        _approval.c.state.in_(("pending", "approved")),
+        _approval.c.used_at.is_(None),
+    )
+    .values(state="cancelled")
+)
+_LAPSE_OF: Final = _LAPSE.where(_approval.c.decided_by == bindparam("guardian"))
 MOST: Final = 100
 """How many approvals one list shows."""
 
@@ -109,15 +123,30 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+class HostAct(StrEnum):
+    """What a child may ask to do in a host application (S4); what it is about is the application's own id."""
+
+    DOWNLOAD = "download"
+    PURCHASE = "purchase"
+    SHARE = "share"
+    JOIN = "join"
+
+
+HOST_ACTS: Final = frozenset(HostAct)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An approval on record as people read it; ``who`` is the display name of staff, empty for the child."""
+    """An approval on record as people read it; ``who`` is the display name of staff, empty for the child.
+
+    ``resource`` is set for acts in a host application, ``fields`` and ``purpose`` for all others.
+    """
 
     id: str
     subject_id: SubjectId
     actor_id: ActorId
     who: str
-    act: Action
+    act: Action | HostAct
     fields: tuple[FieldName, ...]
     purpose: Purpose
     state: State
@@ -126,6 +155,8 @@ class Asked:
     decided_by: str | None
     decided_at: int | None
     cleared_by: str | None
+    resource: str
+    asked_by: str
 
     @property
     def by_staff(self) -> bool:
@@ -142,9 +173,33 @@ def use_up(tx: Transaction, subject: SubjectId, approvals: Iterable[str | None],
         raise ledger.LogError("an approval was used under its subject's lock")
 
 
+def lapse(tx: Transaction, subject: SubjectId, guardian: str | None = None) -> int:
+    """End the unused approvals of a subject, or those a guardian gave; return how many there were."""
+    if guardian is None:
+        return tx.run(_LAPSE, {"subject": subject})
+    return tx.run(_LAPSE_OF, {"subject": subject, "guardian": guardian})
+
+
 def asked_of(row: Sequence[Any], now: int) -> Asked:
     """Return an approval from a row of ``ONE`` and its like."""
-    subject, id_, actor, act, fields, purpose, state, at, until, decider, since, clearer, used, label = row
+    (
+        subject,
+        id_,
+        actor,
+        act,
+        fields,
+        purpose,
+        state,
+        at,
+        until,
+        decider,
+        since,
+        clearer,
+        used,
+        thing,
+        asker,
+        label,
+    ) = row
     told = State(state)
     if used is not None:
         told = State.USED
@@ -155,7 +210,7 @@ def asked_of(row: Sequence[Any], now: int) -> Asked:
         SubjectId(subject),
         ActorId(actor),
         label,
-        Action(act),
+        HostAct(act) if act in HOST_ACTS else Action(act),
         tuple(map(FieldName, fields.split())),
         Purpose(purpose),
         told,
@@ -164,4 +219,6 @@ def asked_of(row: Sequence[Any], now: int) -> Asked:
         decider,
         since,
         clearer,
+        thing,
+        asker,
     )

@@ -10,7 +10,7 @@ the approval of a responsible manager, which no guardian can give. An approved w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from audit import ledger
 from audit.entry import Actor as LogActor
@@ -27,13 +27,16 @@ from governance.approvalrecords import (
     TIES,
     UNCLEARED,
     Asked,
+    HostAct,
     State,
     asked_of,
+    use_up,
 )
 from governance.consenting import On
 from governance.database import Database
 from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
+from policies.book import RuleBook
 from policies.identifiers import Prefix, kind_of, new_id
 from policies.terms import Action, ActorId, FieldName, Purpose, Relation, SubjectId, SubjectKind
 from policies.transaction import Transaction
@@ -53,6 +56,16 @@ class UnfitApprovalError(Exception):
 
 class ApprovalEndedError(Exception):
     """It was refused, cancelled or used, or its time is over."""
+
+
+class _Wish(NamedTuple):
+    """What is to be approved: fields for a purpose, or a thing in the host application ``asker``."""
+
+    act: Action | HostAct
+    words: str
+    purpose: Purpose
+    resource: str = ""
+    asker: str = ""
 
 
 class Approving:
@@ -80,31 +93,36 @@ class Approving:
         named = tuple(sorted(set(fields)))
         if not named or action is Action.SEND or (str(acting) == subject and action is not Action.WRITE):
             raise UnfitApprovalError
-        return self._keeper.attempt(lambda: self._open(on, subject, acting, action, named, purpose, now))
+        wish = _Wish(action, " ".join(named), purpose)
+        return self._keeper.attempt(lambda: self._open(on, subject, acting, wish, now))
 
-    def _open(
-        self,
-        on: On,
-        subject: SubjectId,
-        acting: ActorId,
-        action: Action,
-        named: tuple[FieldName, ...],
-        purpose: Purpose,
-        now: int,
-    ) -> Asked:
+    def open_act(self, on: On, subject: SubjectId, act: HostAct, resource: str, now: int) -> Asked:
+        """Ask the guardians to let a child do something in a host application, which asks or is asked.
+
+        ``resource`` is the application's own id of the thing, never words about it. An application that
+        asked is the only one that may use the approval.
+
+        Raises:
+            UnfitApprovalError: nobody on record could say yes.
+        """
+        asker = on.caller.actor_id if on.caller.kind is Prefix.SERVICE else ""
+        wish = _Wish(act, "", Purpose(""), resource, asker)
+        return self._keeper.attempt(lambda: self._open(on, subject, on.member, wish, now))
+
+    def _open(self, on: On, subject: SubjectId, acting: ActorId, wish: _Wish, now: int) -> Asked:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
-            declared = [book.fields.get(field) for field in named]
-            kept = [one for one in declared if one is not None and one.subject is SubjectKind.MEMBER]
-            if len(kept) != len(named) or any(one.channel for one in kept) or purpose not in book.purposes:
-                raise UnfitApprovalError
+            if isinstance(wish.act, Action):
+                _refuse_unfit(book, wish)
             known = subjects.change(tx, [subject])
             ties = {tie for (tie,) in tx.rows(TIES, {"subject": subject, "actor": acting, "now": now})}
             wanted = Relation.SELF if str(acting) == subject else Relation.ASSIGNED
             if subject not in known or not known[subject].active or wanted not in ties:
                 raise NoSuchApprovalError
-            words = " ".join(named)
-            same = {"subject": subject, "actor": acting, "verb": action.value, "words": words, "aim": purpose}
+            if isinstance(wish.act, HostAct) and not tx.rows(GUARDIANS, {"subject": subject, "now": now}):
+                raise UnfitApprovalError
+            same = {"subject": subject, "actor": acting, "verb": wish.act.value, "words": wish.words}
+            same |= {"aim": wish.purpose, "thing": wish.resource, "asker": wish.asker}
             earlier = tx.rows(SAME, {**same, "now": now})
             if earlier:
                 return asked_of(earlier[0], now)
@@ -113,18 +131,53 @@ class Approving:
                 "subject_id": subject,
                 "id": approval,
                 "actor_id": acting,
-                "act": action.value,
-                "fields": words,
-                "purpose": purpose,
+                "act": wish.act.value,
+                "fields": wish.words,
+                "purpose": wish.purpose,
                 "state": State.PENDING.value,
                 "asked_at": now,
                 "expires_at": now + book.limits.approval_hours * _HOUR_MS,
+                "resource": wish.resource,
+                "asked_by": wish.asker,
             }
             tx.run(ADD, row)
             asked = self._one(tx, approval, now)
             self._note(tx, "approval.asked", on, asked, now)
             tx.commit()
             return asked
+
+    def use(self, on: On, approval: str, act: HostAct, resource: str, now: int) -> Asked:
+        """Let a host application do what was approved, once: this act of this child with this thing.
+
+        Raises:
+            NoSuchApprovalError: there is none for exactly this, or another application asked for it.
+            ApprovalEndedError: it is not, or no longer, approved.
+        """
+        with self._database.transaction() as tx:
+            asked = self._held(tx, approval, now)
+            if asked is None or (asked.act, asked.resource, asked.actor_id) != (act, resource, on.member):
+                raise NoSuchApprovalError
+            if asked.asked_by not in ("", on.caller.actor_id):
+                raise NoSuchApprovalError
+            if asked.state is not State.APPROVED:
+                raise ApprovalEndedError
+            use_up(tx, asked.subject_id, [approval], now)
+            self._note(tx, "approval.used", on, asked, now)
+            answer = self._one(tx, approval, now)
+            tx.commit()
+            return answer
+
+    def asked_by(self, service: ActorId, approval: str, now: int) -> Asked:
+        """Return an approval that this application asked for.
+
+        Raises:
+            NoSuchApprovalError: it asked for no such approval.
+        """
+        with self._database.reading() as tx:
+            asked = self.of_id(tx, approval, now)
+        if asked is None or asked.asked_by != service:
+            raise NoSuchApprovalError
+        return asked
 
     def decide(self, on: On, approval: str, *, approve: bool, now: int) -> Asked:
         """Let a guardian on record say yes or no. A no counts as long as the approval was not used."""
@@ -261,3 +314,11 @@ class Approving:
             corr=asked.id,
         )
         ledger.append(tx, [entry])
+
+
+def _refuse_unfit(book: RuleBook, wish: _Wish) -> None:
+    """Refuse what is no field of a member, or for no purpose that the rules declare."""
+    declared = [book.fields.get(FieldName(field)) for field in wish.words.split()]
+    fits = [one is not None and one.subject is SubjectKind.MEMBER and not one.channel for one in declared]
+    if not all(fits) or wish.purpose not in book.purposes:
+        raise UnfitApprovalError

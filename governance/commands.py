@@ -223,6 +223,22 @@ def audit_verify(chosen: argparse.Namespace) -> int:
     return int(report.exit) or int(bool(copied))
 
 
+def transitions(chosen: argparse.Namespace) -> int:
+    """Announce and carry out who reaches 14 or 18; a dry run opens birth dates, and is logged, as well."""
+    service = assemble(settings())
+    try:
+        report = asdict(service.transitions.run(service.clock(), dry_run=chosen.dry_run))
+    finally:
+        service.close()
+    head = "预演，没有改动任何事 / dry run, nothing was changed" if chosen.dry_run else "已执行 / done"
+    _say(
+        chosen,
+        {"dry_run": chosen.dry_run, **report},
+        "\n".join([head, *(f"{k} {v}" for k, v in report.items())]),
+    )
+    return DONE
+
+
 def demo(chosen: argparse.Namespace) -> int:
     """Serve, play or inspect the demo's world."""
     from governance import demo as stage  # noqa: PLC0415 - brings server and pages along

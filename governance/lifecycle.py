@@ -19,14 +19,27 @@ from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from consent import registry
-from governance import subjects
+from consent.ages import MAJORITY, age_on
+from governance import moving, subjects
+from governance.approvalrecords import lapse
 from governance.facts import TICKET
+from governance.moving import NotNowError, UnfitPartyError, UnknownPartyError
 from governance.opening import Opening
 from governance.records import Actor, RelationRow, Subject
 from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
 from policies.identifiers import Prefix
-from policies.terms import ActorId, Gender, HouseholdId, MemberId, Relation, Role, SubjectId, SubjectKind
+from policies.terms import (
+    ActorId,
+    Gender,
+    HouseholdId,
+    MemberId,
+    Relation,
+    Role,
+    Scope,
+    SubjectId,
+    SubjectKind,
+)
 from policies.transaction import Transaction
 
 _subject, _relation, _actor = Subject.__table__, RelationRow.__table__, Actor.__table__
@@ -34,24 +47,8 @@ _KINDS: Final = {Prefix.SERVICE: "service", Prefix.STAFF: "staff", Prefix.MEMBER
 
 _ADD_SUBJECT: Final = insert(_subject)
 _ADD_ACTOR: Final = insert(_actor)
-_ADD_RELATION: Final = insert(_relation)
-_HOME_OF: Final = select(_subject.c.household_id, _subject.c.wishes).where(
+_HOME_OF: Final = select(_subject.c.household_id).where(
     _subject.c.id == bindparam("subject"), _subject.c.state == "active"
-)
-_RESIDENTS: Final = select(_relation.c.actor_id, _relation.c.role).where(
-    _relation.c.subject_id == bindparam("household"),
-    _relation.c.relation == Relation.CORESIDENT.value,
-    or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
-)
-_END: Final = (
-    update(_relation)
-    .where(
-        _relation.c.subject_id == bindparam("subject"),
-        _relation.c.actor_id == bindparam("actor"),
-        _relation.c.relation == bindparam("kind"),
-        or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
-    )
-    .values(ends_at=bindparam("now"))
 )
 _PROLONG: Final = (
     update(_relation)
@@ -64,24 +61,18 @@ _PROLONG: Final = (
     )
     .values(ends_at=bindparam("until"))
 )
-_OPEN: Final = select(_relation.c.actor_id).where(
+_OPEN: Final = select(_relation.c.actor_id, _relation.c.role).where(
     _relation.c.subject_id == bindparam("subject"),
     _relation.c.actor_id == bindparam("actor"),
     _relation.c.relation == bindparam("kind"),
     _relation.c.starts_at <= bindparam("now"),
     or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
 )
-_OF_HOUSEHOLD: Final = select(_subject.c.id).where(_subject.c.household_id == bindparam("household"))
-_WISH: Final = (
-    update(_subject)
-    .where(_subject.c.household_id == bindparam("household"))
-    .values(wishes=bindparam("words"))
+_WISH: Final = update(_subject).where(_subject.c.id == bindparam("subject")).values(wishes=bindparam("words"))
+_SERVING: Final = select(_actor.c.id).where(
+    _actor.c.id == bindparam("actor"), _actor.c.kind == "staff", _actor.c.state == "active"
 )
 _RETIRE: Final = update(_actor).where(_actor.c.id == bindparam("actor")).values(state="ended")
-
-
-class UnknownPartyError(Exception):
-    """A member, household or person named here does not exist or is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +113,7 @@ class Lifecycle:
 
     def add_household(self, tx: Transaction, household: HouseholdId, now: int, by: By = SYSTEM) -> None:
         """Make an empty household."""
-        self._insert_subject(tx, SubjectId(household), SubjectKind.HOUSEHOLD, household, "")
+        self._insert_subject(tx, SubjectId(household), SubjectKind.HOUSEHOLD, household)
         self._note(tx, "household.added", by, (SubjectId(household),), now)
 
     def ask_same_gender(
@@ -132,10 +123,11 @@ class Lifecycle:
 
         The wish is copied to every member, because a decision reads the rows of its own subject only.
         """
-        self._held_home(tx, SubjectId(household))
-        everybody = [SubjectId(row[0]) for row in tx.rows(_OF_HOUSEHOLD, {"household": household})]
-        subjects.change(tx, everybody)
-        tx.run(_WISH, {"household": household, "words": subjects.SAME_GENDER_ADVISOR if asked else ""})
+        held = moving.hold(tx, household, None, now)
+        tx.run(_WISH, {"subject": household, "words": subjects.SAME_GENDER_ADVISOR if asked else ""})
+        for resident in held.living:
+            moving.wish_anew(tx, resident, now)
+        everybody = [SubjectId(household), *map(SubjectId, held.living)]
         act = "profile.asked" if asked else "profile.unasked"
         self._note(tx, act, by, everybody, now, resource=subjects.SAME_GENDER_ADVISOR)
 
@@ -152,47 +144,74 @@ class Lifecycle:
         """Let a new member live in a household; relatives and the newcomer become coresidents.
 
         The birth date is needed from the first moment: what the law forbids towards minors hangs on it.
+
+        Raises:
+            UnknownPartyError: there is no such household.
+            UnfitPartyError: a minor has a role of adults, or an adult that of minors.
+            NotNowError: the household has a primary account already.
         """
-        wishes = self._held_home(tx, SubjectId(household))
-        residents: dict[str, list[str]] = {}
-        for actor, role in tx.rows(_RESIDENTS, {"household": household, "now": now}):
-            residents.setdefault(actor, []).append(role)
-        self._insert_subject(tx, SubjectId(member), SubjectKind.MEMBER, household, wishes)
+        if any((role == moving.MINOR) != (age_on(birth, now) < MAJORITY) for role in roles):
+            raise UnfitPartyError
+        held = moving.hold(tx, household, None, now)
+        self._insert_subject(tx, SubjectId(member), SubjectKind.MEMBER, household)
         self._insert_actor(tx, ActorId(member), "", ())
         self._opening.enter_birth(tx, self._keeper.latest.book, SubjectId(member), birth, now)
         for role in roles:
-            self._relate(tx, member, member, Relation.SELF, role, now)
-            self._relate(tx, household, member, Relation.CORESIDENT, role, now)
-            for resident in residents:
-                self._relate(tx, resident, member, Relation.CORESIDENT, role, now)
-        for resident, theirs in residents.items():
-            for role in theirs:
-                self._relate(tx, member, resident, Relation.CORESIDENT, Role(role), now)
-            if "primary_account" in theirs:
-                registry.link_primary(tx, member, resident, household, now)
-        touched = [SubjectId(member), SubjectId(household), *map(SubjectId, residents)]
-        subjects.change(tx, touched)
+            moving.tie(tx, member, member, Relation.SELF, role, now)
+        moving.move_in(tx, held, member, roles, now)
         self._note(tx, "member.added", by, (SubjectId(member), SubjectId(household)), now)
 
     def link_guardian(
-        self, tx: Transaction, ward: MemberId, guardian: MemberId, evidence: str, now: int, by: By = SYSTEM
+        self,
+        tx: Transaction,
+        ward: MemberId,
+        guardian: MemberId,
+        evidence: str,
+        now: int,
+        by: By = SYSTEM,
+        verifier: str = "",
     ) -> None:
-        """Record a verified guardian of a minor; ``evidence`` names the document, never its content."""
-        self._home(tx, SubjectId(ward))
-        self._home(tx, SubjectId(guardian))
+        """Record a verified guardian of a minor; ``evidence`` names the document, never its content.
+
+        Raises:
+            UnknownPartyError: one of the two is not there.
+            UnfitPartyError: the ward is no minor, or the guardian no adult, or an age is not known.
+            NotNowError: the guardian is on record already.
+        """
+        for person in (ward, guardian):
+            self._home(tx, SubjectId(person))
         subjects.change(tx, [SubjectId(ward)])
-        self._relate(tx, ward, guardian, Relation.WARD, Role("guardian"), now)
-        registry.link_guardian(tx, ward, guardian, {"reference": evidence}, now)
+        if not self._is_minor(tx, ward, now) or self._is_minor(tx, guardian, now):
+            raise UnfitPartyError
+        if guardian in moving.guardians_of(tx, ward, now):
+            raise NotNowError
+        moving.tie(tx, ward, guardian, Relation.WARD, "guardian", now)
+        registry.link_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
         self._note(tx, "guardian.linked", by, (SubjectId(ward), SubjectId(guardian)), now)
 
     def end_guardian(
-        self, tx: Transaction, ward: MemberId, guardian: MemberId, now: int, by: By = SYSTEM
+        self,
+        tx: Transaction,
+        ward: MemberId,
+        guardian: MemberId,
+        now: int,
+        by: By = SYSTEM,
+        evidence: str = "",
+        verifier: str = "",
     ) -> None:
-        """End a guardianship; every consent that rested on it stops holding."""
+        """End a guardianship; every consent and every unused approval that rested on it stops holding."""
         subjects.change(tx, [SubjectId(ward)])
         self._end(tx, ward, guardian, Relation.WARD, now)
-        registry.end_guardian(tx, ward, guardian, {}, now)
+        registry.end_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
+        lapse(tx, SubjectId(ward), guardian)
         self._note(tx, "guardian.ended", by, (SubjectId(ward), SubjectId(guardian)), now)
+
+    def _is_minor(self, tx: Transaction, member: MemberId, now: int) -> bool:
+        """Say whether a member is under 18; one whose birth date is not known is neither minor nor adult."""
+        birth = self._opening.birth_of(tx, SubjectId(member))
+        if birth is None:
+            raise UnfitPartyError
+        return age_on(birth, now) < MAJORITY
 
     def assign(
         self,
@@ -204,10 +223,23 @@ class Lifecycle:
         until: int | None = None,
         by: By = SYSTEM,
     ) -> None:
-        """Put a subject into a member of staff's portfolio, for a term or until it is ended."""
+        """Put a subject into a member of staff's portfolio, for a term or until it is ended.
+
+        Raises:
+            UnknownPartyError: the subject or the member of staff is not there.
+            UnfitPartyError: the role is none that is held over a portfolio.
+            NotNowError: the member of staff has the subject in this role already.
+        """
         self._home(tx, subject)
+        self.refuse_no_staff(tx, staff)
+        entry = self._keeper.in_force(tx).rules.book.roles.get(role)
+        if entry is None or Scope.PORTFOLIO not in entry.scopes:
+            raise UnfitPartyError
         subjects.change(tx, [subject])
-        self._relate(tx, subject, staff, Relation.ASSIGNED, role, now, until)
+        about = {"subject": subject, "actor": staff, "now": now, "kind": Relation.ASSIGNED.value}
+        if any(held == role for _, held in tx.rows(_OPEN, about)):
+            raise NotNowError
+        moving.tie(tx, subject, staff, Relation.ASSIGNED, role, now, until)
         self._note(tx, "assignment.made", by, (subject,), now, resource=staff)
 
     def end_assignment(
@@ -216,7 +248,7 @@ class Lifecycle:
         """Take a subject out of a portfolio at once, and close the tickets that were open with it."""
         subjects.change(tx, [subject])
         self._end(tx, subject, staff, Relation.ASSIGNED, now)
-        tx.run(_END, {"subject": subject, "actor": staff, "kind": TICKET, "now": now})
+        moving.end(tx, subject, staff, TICKET, now)
         self._note(tx, "assignment.ended", by, (subject,), now, resource=staff)
 
     def open_ticket(
@@ -231,7 +263,7 @@ class Lifecycle:
         if not tx.rows(_OPEN, {**about, "kind": Relation.ASSIGNED.value}):
             raise UnknownPartyError
         if not tx.run(_PROLONG, {**about, "until": until}):
-            self._tie(tx, subject, staff, TICKET, "", now, until)
+            moving.tie(tx, subject, staff, TICKET, "", now, until)
         self._note(tx, "ticket.opened", by, (subject,), now, resource=staff)
 
     def close_ticket(
@@ -239,27 +271,24 @@ class Lifecycle:
     ) -> None:
         """Close the ticket; what needed it is shut at this commit."""
         subjects.change(tx, [subject])
-        if not tx.run(_END, {"subject": subject, "actor": staff, "kind": TICKET, "now": now}):
+        if not moving.end(tx, subject, staff, TICKET, now):
             raise UnknownPartyError
         self._note(tx, "ticket.closed", by, (subject,), now, resource=staff)
+
+    def refuse_no_staff(self, tx: Transaction, staff: ActorId) -> None:
+        """Raise UnknownPartyError unless this is a member of staff who serves."""
+        if not tx.rows(_SERVING, {"actor": staff}):
+            raise UnknownPartyError
 
     def _home(self, tx: Transaction, subject: SubjectId) -> None:
         if not tx.rows(_HOME_OF, {"subject": subject}):
             raise UnknownPartyError
 
-    def _held_home(self, tx: Transaction, household: SubjectId) -> str:
-        """Hold a household against changes of its profile and its members; return what it asks for."""
-        subjects.change(tx, [household])
-        rows = tx.rows(_HOME_OF, {"subject": household})
-        if not rows:
-            raise UnknownPartyError
-        return str(rows[0][1])
-
     def _insert_subject(
-        self, tx: Transaction, subject: SubjectId, kind: SubjectKind, household: HouseholdId, wishes: str
+        self, tx: Transaction, subject: SubjectId, kind: SubjectKind, household: HouseholdId
     ) -> None:
         row = {"id": subject, "kind": kind.value, "household_id": household, "state": "active", "epoch": 1}
-        tx.run(_ADD_SUBJECT, {**row, "wishes": wishes})
+        tx.run(_ADD_SUBJECT, {**row, "wishes": ""})
 
     def _insert_actor(
         self,
@@ -282,36 +311,8 @@ class Lifecycle:
             },
         )
 
-    def _relate(
-        self,
-        tx: Transaction,
-        subject: str,
-        actor: str,
-        relation: Relation,
-        role: Role,
-        now: int,
-        until: int | None = None,
-    ) -> None:
-        self._tie(tx, subject, actor, relation.value, role, now, until)
-
-    def _tie(
-        self, tx: Transaction, subject: str, actor: str, tie: str, role: str, now: int, until: int | None
-    ) -> None:
-        tx.run(
-            _ADD_RELATION,
-            {
-                "subject_id": subject,
-                "actor_id": actor,
-                "relation": tie,
-                "role": role,
-                "starts_at": now,
-                "ends_at": until,
-            },
-        )
-
     def _end(self, tx: Transaction, subject: str, actor: str, relation: Relation, now: int) -> None:
-        ended = tx.run(_END, {"subject": subject, "actor": actor, "kind": relation.value, "now": now})
-        if not ended:
+        if not moving.end(tx, subject, actor, relation, now):
             raise UnknownPartyError
 
     def _note(
@@ -338,3 +339,9 @@ class Lifecycle:
             request=by.request_id,
         )
         ledger.append(tx, [entry])
+
+
+def _verified(evidence: str, verifier: str) -> dict[str, str]:
+    """Return how a guardianship was shown: which document was seen, and by whom."""
+    said = {"reference": evidence, "verifier": verifier}
+    return {name: word for name, word in said.items() if word}

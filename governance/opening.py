@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import date
 from typing import Final
 
@@ -67,14 +68,18 @@ class Opening:
         """Return a member's birth date as a fact, for decisions outside the two walks."""
         return self.birth(self.facts_about(tx, member), member)
 
+    def births_of(self, tx: Transaction, members: Collection[SubjectId]) -> dict[SubjectId, date | None]:
+        """Return many birth dates as facts; a member whose cell does not open is left out."""
+        found = self._vault.find(tx, members, (), Hold.NONE)
+        births: dict[SubjectId, date | None] = {}
+        for member in members:
+            with suppress(DoesNotOpenError, ValueError):
+                births[member] = self.birth(found, member)
+        return births
+
     def facts_about(self, tx: Transaction, subject: SubjectId) -> Found:
         """Return a subject with what is sealed as facts about it, and none of its values."""
         return self._vault.peek(tx, subject)
-
-    def births_of(self, tx: Transaction, members: Collection[SubjectId]) -> dict[SubjectId, date | None]:
-        """Return several members' birth dates as facts, in one statement; None for who has none."""
-        found = self._vault.find(tx, members, (), Hold.NONE)
-        return {member: self.birth(found, member) for member in members}
 
     def seal(
         self,

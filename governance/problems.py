@@ -81,6 +81,12 @@ class Problem(Enum):
         "没有任何字段可以提供；每个字段的原因见 fields。",
         "No field may be shown; see fields for the reason of each.",
     )
+    GUARDIAN_NEEDED = (
+        "guardian_needed",
+        403,
+        "未成年人不能自己接受邀请；请由监护人代为接受。",
+        "A minor cannot accept an invitation alone; a guardian accepts it for them.",
+    )
     FOREIGN_FORM = (
         "foreign_form",
         403,

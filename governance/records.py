@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 from sqlmodel import Field, SQLModel
 
-REVISION: Final = "0006"
+REVISION: Final = "0010"
 """The migration that this version's tables stand at."""
 
 
@@ -57,6 +57,8 @@ class RelationRow(Record, table=True):
     """What one actor is to one subject, from when until when; or (``ticket``) a case open between them."""
 
     __tablename__ = "relation"
+    # Decisions ask by subject; where somebody lives and whose guardian somebody is, is asked by actor.
+    __table_args__ = (Index("relation_actor", "actor_id", "relation"),)
     subject_id: str = Field(sa_column=text_column(key=True))
     actor_id: str = Field(sa_column=text_column(key=True))
     relation: str = Field(sa_column=text_column(key=True))
@@ -185,7 +187,9 @@ class Approval(Record, table=True):
     """What somebody asks to be approved about one subject, and what became of it.
 
     ``decided_by`` is the guardian who said yes or whoever said no, ``cleared_by`` the officer who said yes
-    to access by staff. ``fields`` are separated by spaces and sorted.
+    to access by staff. ``fields`` are separated by spaces and sorted; where an act in a host application is
+    asked for, there are none, and ``resource`` is that application's own id of the thing. ``asked_by`` is the
+    caller that asked.
     """
 
     __tablename__ = "approval"
@@ -203,6 +207,44 @@ class Approval(Record, table=True):
     decided_at: int | None = Field(sa_column=time_column(null=True))
     cleared_by: str | None = Field(sa_column=text_column(null=True))
     used_at: int | None = Field(sa_column=time_column(null=True))
+    resource: str = Field(default="", sa_column=text_column())
+    asked_by: str = Field(default="", sa_column=text_column())
+
+
+class Invitation(Record, table=True):
+    """An offer of a household: to live there (``join``, by code) or to be its primary account (``primary``).
+
+    Whom an invitation to live there is meant for is nowhere: only the SHA-256 of its code is kept.
+    """
+
+    __tablename__ = "invitation"
+    __table_args__ = (
+        Index("invitation_id", "id", unique=True),
+        Index("invitation_code", "code_hash", unique=True),
+        Index("invitation_member", "member_id"),
+    )
+    subject_id: str = Field(sa_column=text_column(key=True))
+    id: str = Field(sa_column=text_column(key=True))
+    kind: str = Field(sa_column=text_column())
+    code_hash: bytes | None = Field(sa_column=bytes_column(null=True))
+    member_id: str | None = Field(sa_column=text_column(null=True))
+    role: str = Field(sa_column=text_column())
+    made_by: str = Field(sa_column=text_column())
+    made_at: int = Field(sa_column=time_column())
+    expires_at: int = Field(sa_column=time_column())
+    state: str = Field(sa_column=text_column())
+
+
+class Transition(Record, table=True):
+    """That a person's coming 14th or 18th year was announced, or was carried out. Never when.
+
+    A time here would tell the birthday to whoever reads the table.
+    """
+
+    __tablename__ = "transition"
+    subject_id: str = Field(sa_column=text_column(key=True))
+    years: int = Field(sa_column=time_column(key=True))
+    state: str = Field(sa_column=text_column())
 
 
 class AccessReview(Record, table=True):

@@ -31,6 +31,7 @@ from governance.dispatch import Dispatch
 from governance.egress import Egress
 from governance.emergencies import Emergencies
 from governance.gate import Gate
+from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
@@ -43,6 +44,7 @@ from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
 from governance.sharing import Sharing
 from governance.sqlite import SqliteDatabase
+from governance.transitions import Transitions
 from governance.vault import Vault
 from governance.webhooks import Webhooks
 from policies.archive import book_of, pack
@@ -83,6 +85,8 @@ class Service:
     sharing: Sharing
     opting_out: OptingOut
     lifecycle: Lifecycle
+    homes: Homes
+    transitions: Transitions
     approving: Approving
     emergencies: Emergencies
     permits: PermitDesk
@@ -245,6 +249,8 @@ def _wired(
         sharing=Sharing(database, keeper, opening.birth_of),
         opting_out=OptingOut(database, keeper, Links(ring.cursor_key), gate.bearer_of),
         lifecycle=Lifecycle(opening, keeper),
+        homes=Homes(database, keeper, opening.birth_of),
+        transitions=Transitions(database, keeper, opening),
         approving=approving,
         approvals=AccessRequests(database, approving),
         emergencies=Emergencies(database, opening),

@@ -35,6 +35,7 @@ class Prefix(StrEnum):
     INCIDENT = "inc_"
     IMPORT = "imp_"
     SHARE = "shr_"
+    INVITATION = "inv_"
 
 
 _UUID7: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"

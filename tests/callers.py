@@ -74,6 +74,10 @@ def filled(call: Call, house: Living) -> Call:
     ids["stylesheet"] = pages._address("house.css")
     if "<approval>" in call.path:
         ids["approval"] = happenings.ask_for_access(house).id
+    if "<act>" in call.path:
+        ids["act"] = happenings.approved_purchase(house)
+    if "<offer>" in call.path:
+        ids["offer"] = happenings.role_offered(house)
     if call.path == "/v1/tickets/close":
         happenings.ticket(house)
     ids["opt_out"] = house.service.opting_out.links.make(

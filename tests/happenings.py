@@ -8,7 +8,7 @@ from typing import Final
 from living import DAY, MINUTE, Living
 
 from governance import world
-from governance.approvalrecords import Asked
+from governance.approvalrecords import Asked, HostAct
 from governance.asking import Ask
 from governance.consenting import On
 from governance.identity import Caller
@@ -188,6 +188,34 @@ def ask_for_access(house: Living, *fields: str) -> Asked:
         Purpose("service.health"),
         house.clock(),
     )
+
+
+def host_acts(person: Person = world.XIAO_MAN, host: Office = world.CRM) -> On:
+    """Return an application that acts for a member."""
+    return On(Caller(ActorId(host.id), Prefix.SERVICE), ActorId(person.id), new_id(Prefix.REQUEST))
+
+
+def approved_purchase(house: Living, resource: str = "order-1") -> str:
+    """Let the CRM ask for a purchase by 小满 and 张丽 say yes; return the approval's id."""
+    desk, now = house.service.approving, house.clock()
+    asked = desk.open_act(host_acts(), SubjectId(world.XIAO_MAN.id), HostAct.PURCHASE, resource, now)
+    return desk.decide(person_acts(world.ZHANG_LI), asked.id, approve=True, now=now).id
+
+
+def handed_over(house: Living, old: Person, new: Person) -> None:
+    """Let 张家's primary account pass from one to another."""
+    desk, home = house.service.homes, HouseholdId(world.ZHANG_HOME.id)
+    offer = desk.offer_role(person_acts(old), home, MemberId(new.id), house.clock())
+    desk.take_role(person_acts(new), offer.id, house.clock())
+    house.clock.advance(1)
+
+
+def role_offered(house: Living) -> str:
+    """Let 张丽 offer 李强 the role of the primary account; return the offer's id."""
+    home = HouseholdId(world.ZHANG_HOME.id)
+    return house.service.homes.offer_role(
+        person_acts(world.ZHANG_LI), home, MemberId(world.LI_QIANG.id), house.clock()
+    ).id
 
 
 HAPPENINGS: Final[Mapping[str, Callable[[Living], None]]] = {

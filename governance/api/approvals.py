@@ -8,8 +8,17 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request, Response
 
 from governance.api import access
-from governance.api.forms import ApprovalDecisionForm, ApprovalForm, OwnApprovalForm
-from governance.approvalrecords import Asked
+from governance.api.forms import (
+    ActApprovalForm,
+    AnyApprovalForm,
+    AnyOwnApprovalForm,
+    ApprovalCancelForm,
+    ApprovalDecisionForm,
+    ApprovalUseForm,
+    NothingForm,
+    OwnActApprovalForm,
+)
+from governance.approvalrecords import Asked, HostAct
 from governance.approving import ApprovalEndedError, NoSuchApprovalError, UnfitApprovalError
 from governance.consenting import On
 from governance.door import route_for
@@ -21,7 +30,10 @@ from policies.terms import Action, ActorId, FieldName, Purpose, SubjectId
 
 router = APIRouter(prefix="/v1/approvals", route_class=route_for(access.api_caller), tags=["approvals"])
 mine = APIRouter(prefix="/v1/me/approvals", route_class=route_for(access.signed_in_member), tags=["members"])
-_UNFIT: Final = [{"pointer": "/fields", "code": "not_approvable"}]
+Faults = list[dict[str, str]]
+_UNFIT: Final[Faults] = [{"pointer": "/fields", "code": "not_approvable"}]
+_UNFIT_ACT: Final[Faults] = [{"pointer": "/action", "code": "not_approvable"}]
+ApprovalId = Annotated[str, Path(pattern=pattern(Prefix.APPROVAL))]
 
 
 def approval_body(asked: Asked) -> dict[str, object]:
@@ -32,7 +44,8 @@ def approval_body(asked: Asked) -> dict[str, object]:
         "asked_for": asked.who if asked.by_staff else "self",
         "action": asked.act.value,
         "fields": list(asked.fields),
-        "purpose": asked.purpose,
+        "purpose": asked.purpose or None,
+        "resource": asked.resource or None,
         "state": asked.state.value,
         "asked_at": rfc3339(asked.asked_at),
         "expires_at": rfc3339(asked.expires_at),
@@ -48,11 +61,13 @@ def _waits_for(asked: Asked) -> list[str]:
     return [*waits, "officer"] if asked.by_staff and asked.cleared_by is None else waits
 
 
-async def _done(request: Request, work: Callable[[], Asked], status: int = 200) -> Response:
+async def _done(
+    request: Request, work: Callable[[], Asked], status: int = 200, unfit: Faults = _UNFIT
+) -> Response:
     try:
         asked = await access.in_store(request, work)
     except UnfitApprovalError:
-        raise ProblemError(Problem.INVALID_REQUEST, errors=_UNFIT) from None
+        raise ProblemError(Problem.INVALID_REQUEST, errors=unfit) from None
     except NoSuchApprovalError:
         raise ProblemError(Problem.NOT_FOUND) from None
     except ApprovalEndedError:
@@ -61,12 +76,17 @@ async def _done(request: Request, work: Callable[[], Asked], status: int = 200) 
 
 
 @router.post("", operation_id="ask_approval", summary="Ask for a guardian's approval")
-async def ask(request: Request, form: ApprovalForm) -> Response:
-    """Ask for a child's own act or for staff; the same 404 for unknown and not theirs."""
+async def ask(request: Request, form: AnyApprovalForm) -> Response:
+    """Ask for a child's own act, here or in the calling application, or for staff.
+
+    The same 404 for unknown and not theirs.
+    """
     service, caller = access.service_of(request), access.caller_of(request)
     access.require(caller, Scope.CONSENTS)
     acting = access.acting(caller, form.on_behalf_of)
     on = On(caller, acting, access.request_id_of(request))
+    if isinstance(form, ActApprovalForm):
+        return await _act(request, on, form.subject, form.action, form.resource)
     return await _done(
         request,
         lambda: service.approving.open(
@@ -82,15 +102,66 @@ async def ask(request: Request, form: ApprovalForm) -> Response:
     )
 
 
+async def _act(request: Request, on: On, subject: str, action: str, resource: str) -> Response:
+    service = access.service_of(request)
+    if subject != on.member:
+        raise ProblemError(Problem.NOT_FOUND)  # nobody acts for a child in an application but the child
+    return await _done(
+        request,
+        lambda: service.approving.open_act(
+            on, SubjectId(subject), HostAct(action), resource, service.clock()
+        ),
+        201,
+        _UNFIT_ACT,
+    )
+
+
+def _service_on(request: Request, on_behalf_of: str) -> On:
+    caller = access.caller_of(request)
+    access.require(caller, Scope.CONSENTS)
+    return On(caller, access.acting(caller, on_behalf_of), access.request_id_of(request))
+
+
+@router.get(
+    "/{approval_id}", operation_id="show_approval", summary="How an approval that you asked for stands"
+)
+async def show(request: Request, approval_id: ApprovalId) -> Response:
+    """Return an approval of an act in the calling application; the same 404 for all others."""
+    service, caller = access.service_of(request), access.caller_of(request)
+    access.require(caller, Scope.CONSENTS)
+    return await _done(
+        request, lambda: service.approving.asked_by(caller.actor_id, approval_id, service.clock())
+    )
+
+
+@router.post("/{approval_id}/use", operation_id="use_approval", summary="Use an approval, once")
+async def use(request: Request, form: ApprovalUseForm, approval_id: ApprovalId) -> Response:
+    """Use it for exactly the act and the thing that were approved; a second time is refused."""
+    service, on = access.service_of(request), _service_on(request, form.on_behalf_of)
+    return await _done(
+        request,
+        lambda: service.approving.use(on, approval_id, HostAct(form.action), form.resource, service.clock()),
+    )
+
+
+@router.post("/{approval_id}/cancel", operation_id="cancel_approval", summary="Take a request back")
+async def cancel(request: Request, form: ApprovalCancelForm, approval_id: ApprovalId) -> Response:
+    """Take back what was asked for this person, as long as it was not used."""
+    service, on = access.service_of(request), _service_on(request, form.on_behalf_of)
+    return await _done(request, lambda: service.approving.cancel(on, approval_id, service.clock()))
+
+
 def _on(request: Request) -> On:
     caller = access.caller_of(request)
     return On(caller, caller.actor_id, access.request_id_of(request))
 
 
 @mine.post("", operation_id="ask_my_approval", summary="Ask my guardian")
-async def ask_mine(request: Request, form: OwnApprovalForm) -> Response:
+async def ask_mine(request: Request, form: AnyOwnApprovalForm) -> Response:
     """Ask for what I may not write alone; asking again while it waits is the same request."""
     service, on = access.service_of(request), _on(request)
+    if isinstance(form, OwnActApprovalForm):
+        return await _act(request, on, on.member, form.action, form.resource)
     return await _done(
         request,
         lambda: service.approving.open(
@@ -120,7 +191,7 @@ async def listed(request: Request) -> Response:
 async def decide(
     request: Request,
     form: ApprovalDecisionForm,
-    approval_id: Annotated[str, Path(pattern=pattern(Prefix.APPROVAL))],
+    approval_id: ApprovalId,
 ) -> Response:
     """Answer; one no ends it, and nobody but a guardian on record may answer."""
     service, on = access.service_of(request), _on(request)
@@ -128,3 +199,10 @@ async def decide(
         request,
         lambda: service.approving.decide(on, approval_id, approve=form.approve, now=service.clock()),
     )
+
+
+@mine.post("/{approval_id}/cancel", operation_id="cancel_my_approval", summary="Take my request back")
+async def cancel_mine(request: Request, _form: NothingForm, approval_id: ApprovalId) -> Response:
+    """Take back what I asked for myself, as long as it was not used."""
+    service, on = access.service_of(request), _on(request)
+    return await _done(request, lambda: service.approving.cancel(on, approval_id, service.clock()))

@@ -33,6 +33,10 @@ Printable = r"^[^\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029]*$"
 Value = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_VALUE, pattern=Printable)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$")]
+# What others call their things and documents; no blanks and no letters but Latin ones, so never a sentence.
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$")]
+HostActWord = Literal["download", "purchase", "share", "join"]
+InvitationCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 ChannelWord = Literal["sms", "email", "app_push", "wecom", "wecom_group", "official_account", "mini_program"]
 
 EventWord = Annotated[str, StringConstraints(pattern="^(?:" + "|".join(Told).replace(".", "[.]") + ")$")]
@@ -208,7 +212,7 @@ class TicketCloseForm(Form):
 
 
 class ApprovalForm(Form):
-    """What is to be approved, and for whom it is asked."""
+    """Which fields somebody is to read or write, and for whom it is asked."""
 
     subject: MemberId
     action: Literal["read", "write"]
@@ -217,11 +221,55 @@ class ApprovalForm(Form):
     on_behalf_of: ActorId
 
 
+class ActApprovalForm(Form):
+    """What a child wants to do in the calling application, with that application's own id of the thing."""
+
+    subject: MemberId
+    action: HostActWord
+    resource: Reference
+    on_behalf_of: MemberId
+
+
 class OwnApprovalForm(Form):
     """What somebody wants to write of their own and must not alone."""
 
     fields: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
     purpose: Word
+
+
+class OwnActApprovalForm(Form):
+    """What a child wants to do in an application."""
+
+    action: HostActWord
+    resource: Reference
+
+
+def _fields_or_act(body: object) -> str:
+    return "(act)" if isinstance(body, dict) and "resource" in body else "(fields)"
+
+
+AnyApprovalForm = Annotated[
+    Annotated[ApprovalForm, Tag("(fields)")] | Annotated[ActApprovalForm, Tag("(act)")],
+    Discriminator(_fields_or_act),
+]
+AnyOwnApprovalForm = Annotated[
+    Annotated[OwnApprovalForm, Tag("(fields)")] | Annotated[OwnActApprovalForm, Tag("(act)")],
+    Discriminator(_fields_or_act),
+]
+
+
+class ApprovalUseForm(Form):
+    """What exactly the calling application is about to let the child do."""
+
+    action: HostActWord
+    resource: Reference
+    on_behalf_of: MemberId
+
+
+class ApprovalCancelForm(Form):
+    """For whom an application takes a request back."""
+
+    on_behalf_of: ActorId
 
 
 class ApprovalDecisionForm(Form):
@@ -241,6 +289,63 @@ class ReplayForm(Form):
     """From which event on everything is delivered again."""
 
     event_id: Annotated[str, StringConstraints(pattern=pattern(Prefix.EVENT))]
+
+
+class NewMemberForm(Form):
+    """Who comes to live in a household; the birth date decides what the law forbids towards a minor."""
+
+    role: Literal["primary_account", "adult_member", "elder", "minor_member"]
+    birth_date: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+class AssignmentForm(Form):
+    """A subject that a member of staff is put in charge of, for a term or until it is ended."""
+
+    subject: SubjectId
+    staff: StaffId
+    role: Word
+    days: Annotated[int, Field(ge=1, le=3660)] | None = None
+
+
+class AssignmentEndForm(Form):
+    """Which assignment ends."""
+
+    subject: SubjectId
+    staff: StaffId
+
+
+class GuardianshipForm(Form):
+    """Who is whose guardian, where the document lies that says so, and which member of staff saw it."""
+
+    ward: MemberId
+    guardian: MemberId
+    evidence: Reference
+    verifier: StaffId
+
+
+class InvitationForm(Form):
+    """As what an adult who accepts will live in the household; a minor who is let in is always a minor."""
+
+    role: Literal["adult_member", "elder"] = "adult_member"
+
+
+class AcceptForm(Form):
+    """The code of an invitation, and the ward for whom a guardian accepts it."""
+
+    code: InvitationCode
+    member: MemberId | None = None
+
+
+class LeaveForm(Form):
+    """Who leaves, if a guardian takes a ward out."""
+
+    member: MemberId | None = None
+
+
+class HandoverForm(Form):
+    """Who is to become the primary account, should they accept."""
+
+    successor: MemberId
 
 
 class NothingForm(Form):

@@ -8,7 +8,8 @@ from governance.api import access
 from governance.api.forms import TicketCloseForm, TicketForm
 from governance.door import route_for
 from governance.identity import Scope
-from governance.lifecycle import By, UnknownPartyError
+from governance.lifecycle import By
+from governance.moving import UnknownPartyError
 from governance.problems import Problem, ProblemError
 from governance.times import rfc3339
 from policies.terms import ActorId, SubjectId

@@ -57,6 +57,22 @@ _CHANGES: Final = {
     "approval.cleared": noted("批准了工作人员的一项访问"),
     "approval.refused": noted("拒绝了一项操作"),
     "approval.cancelled": noted("收回了一项请求"),
+    "approval.used": noted("用掉了一项已批准的请求"),
+    "home.invited": noted("发出了一份加入家庭的邀请"),
+    "home.joined": noted("加入了家庭"),
+    "home.left": noted("离开了家庭，共享随即停止"),
+    "home.removed": noted("结束了一位成年人在家庭中的共享"),
+    "home.role_offered": noted("提出移交家庭主账户"),
+    "home.role_taken": noted("接任了家庭主账户"),
+    "home.offer_ended": noted("收回或谢绝了一份邀请"),
+    "transition.announced.14": noted("预告：您或您的被监护人将在三十天内年满十四周岁，此后由本人自己同意"),
+    "transition.announced.18": noted("预告：您或您的被监护人将在三十天内年满十八周岁，监护关系届时结束"),
+    "transition.reached.14": noted(
+        "您或您的被监护人年满十四周岁：监护人代为作出的同意已结束，可隐藏的记录先行隐藏"
+    ),
+    "transition.reached.18": noted(
+        "您或您的被监护人年满十八周岁：监护关系和监护人的查看已结束，可隐藏的记录先行隐藏"
+    ),
     "review.read": noted("审查紧急查看时阅读了所述理由"),
     "review.justified": noted("认定一次紧急查看正当"),
     "review.unjustified": noted("认定一次紧急查看不正当"),
