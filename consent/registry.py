@@ -16,12 +16,12 @@ from functools import lru_cache
 from typing import Final
 
 import uuid_utils
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from consent.confirmation import Confirmed
 from consent.events import Capacity, Event, EventKind
 from consent.listing import Consent, Terms, consents_in, state
-from consent.records import ConsentEvent
+from consent.records import ConsentChallenge, ConsentEvent
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.reasons import Reason
@@ -44,6 +44,8 @@ _KNOWN: Final = select(_T.c.event_id).where(
     _T.c.subject_id == bindparam("subject"), _T.c.event_id.in_(bindparam("ids", expanding=True))
 )
 _INSERT: Final = insert(_T)
+_CODES: Final = ConsentChallenge.__table__
+_FORGET_CODES: Final = delete(_CODES).where(_CODES.c.subject_id == bindparam("subject"))
 
 
 class SubjectClosedError(Exception):
@@ -171,6 +173,21 @@ def refuse(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: in
     record(tx, _happened(EventKind.REFUSED, subject_id, actor, instant, terms=terms))
 
 
+def object_to(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
+    """Record an objection (个人信息保护法 第四十四条): it also ends a legal basis other than consent.
+
+    Empty terms object to everything; a purpose reaches all below it.
+    """
+    instant = _not_before(tx, subject_id, now)
+    record(tx, _happened(EventKind.OBJECTED, subject_id, actor, instant, terms=terms))
+
+
+def restrict(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
+    """Record a restriction: from now on what it covers is stored and used for nothing else."""
+    instant = _not_before(tx, subject_id, now)
+    record(tx, _happened(EventKind.RESTRICTED, subject_id, actor, instant, terms=terms))
+
+
 def erase(tx: Transaction, subject_id: str, actor: Actor, now: int) -> None:
     """Record that the person is erased: nothing is permitted from now on, and no grant will help."""
     record(tx, _happened(EventKind.ERASED, subject_id, actor, _not_before(tx, subject_id, now)))
@@ -221,6 +238,11 @@ def leave(tx: Transaction, member_id: str, household_id: str, now: int) -> None:
     _left(tx, member_id, Actor(member_id, Capacity.SELF, {}), household_id, now)
 
 
+def forget_codes(tx: Transaction, subject_id: str) -> None:
+    """Delete the one-time codes of a person who is erased; the events stay as evidence."""
+    tx.run(_FORGET_CODES, {"subject": subject_id})
+
+
 def consent_of(tx: Transaction, consent_id: str) -> Consent | None:
     """Return one consent, or None when there is none with that id."""
     found = consents_in(map(_event, tx.rows(_EVENTS_OF_CONSENT, {"consent": consent_id})))
@@ -253,7 +275,8 @@ def _left(tx: Transaction, member_id: str, actor: Actor, household_id: str, now:
     record(tx, _happened(EventKind.LEFT, member_id, actor, instant, viewer=household_id))
 
 
-_NOTHING: Final = Terms("", frozenset(), "", "")
+EVERYTHING: Final = Terms("", frozenset(), "", "")
+"""The terms of a denial that reaches every purpose, category and recipient; of other events, none."""
 
 
 def _happened(
@@ -262,7 +285,7 @@ def _happened(
     actor: Actor,
     now: int,
     *,
-    terms: Terms = _NOTHING,
+    terms: Terms = EVERYTHING,
     consent_id: str = "",
     viewer: str = "",
     expires_at: int | None = None,

@@ -21,9 +21,7 @@ from policies.rulefile import Entry, Fault, Schema, read_entries, refuse_twins
 
 _TITLES: Final = frozenset({"zh", "en"})
 _SCHEMAS: Final = {
-    "regime": Schema(
-        frozenset({"id", "length", "unit", "calendar", "extension_months", "source"}) | _TITLES
-    ),
+    "regime": Schema(frozenset({"id", "length", "unit", "calendar", "extension_months", "source"}) | _TITLES),
     "year": Schema(frozenset({"calendar", "year", "source", "holidays", "working"})),
 }
 _LONGEST: Final = 365
