@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
-from governance import commands, rulecommands
+from governance import commands, retentioncommands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--language", choices=["zh", "en"], default="zh")
     rules = names.add_parser("policy", help="the rules: show, test, compare, rehearse and publish them")
     rulecommands.add_to(rules, spoken)
+    retentioncommands.add_to(
+        add("retention", retentioncommands.run, "delete what has been kept long enough, in batches")
+    )
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser

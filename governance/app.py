@@ -25,12 +25,14 @@ from governance.api import (
     messages,
     operations,
     reads,
+    rights,
     searches,
     tickets,
 )
 from governance.centre import mine
 from governance.collecting import Collector
 from governance.console import accesses, decisions
+from governance.console import rights as rights_page
 from governance.database import StoreError
 from governance.door import Door, on_http, on_invalid, walks_of
 from governance.wiring import Service
@@ -87,8 +89,15 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(router)
     for authzen_router in (authzen.router, searches.router, discovery.router):
         app.include_router(authzen_router)
-    for further in (tickets.router, approvals.router, approvals.mine):
+    for further in (tickets.router, approvals.router, approvals.mine, rights.mine, rights.router):
         app.include_router(further)
-    for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):
+    for pages_router in (
+        signin.router,
+        mine.router,
+        decisions.router,
+        accesses.router,
+        rights_page.router,
+        pages.router,
+    ):
         app.include_router(pages_router)
     return app

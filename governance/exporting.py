@@ -18,8 +18,11 @@ from audit.entry import Entry, Kind, Verdict
 from governance import accesses
 from governance.asking import Answer, Ask, FieldAnswer, NotYours
 from governance.consenting import On
+from governance.explaining import explain_decision
 from governance.ladder import field_title, purpose_title
 from governance.languages import saying
+from governance.rights import entry_of_step
+from governance.rightsrecords import Request
 from governance.testimony import party
 from governance.times import rfc3339
 from governance.wiring import Service
@@ -191,3 +194,16 @@ def _cell(entry: Mapping[str, object], key: str) -> str:
         reasons = entry.get("reasons")
         return "; ".join(str(one["text"]) for one in reasons) if isinstance(reasons, list) else ""
     return "" if value is None else str(value)
+
+
+def explanation(
+    service: Service, on: On, request: Request, language: str, now: int
+) -> dict[str, object] | None:
+    """Return why a decision about the person came out as it did; that it was told is on record first."""
+    with service.database.transaction() as tx:
+        ledger.append(tx, [entry_of_step(tx, service.keeper, "rights.explained", on, request, now)])
+        tx.commit()
+    with service.database.reading() as tx:
+        decision = str(service.rights.detail(tx, request)["decision_id"])
+    found = explain_decision(service, decision, language)
+    return None if found is None else found.as_document()

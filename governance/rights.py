@@ -209,7 +209,7 @@ class Rights:
         return found[0]
 
     def detail(self, tx: Transaction, request: Request) -> Mapping[str, object]:
-        """Open what was asked for in detail, for the desk itself or after the entry that says who reads it."""
+        """Open what was asked for in detail: for the desk itself, or after the entry that says who reads."""
         text = self._opening.open_alone(tx, request.id, ENTITY, request.detail)
         found: Mapping[str, object] = json.loads(text)
         return found

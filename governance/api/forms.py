@@ -224,7 +224,38 @@ class HideForm(Form):
     hidden: bool = True
 
 
-MEMBERS: Final = frozenset(
-    name for form in (*Form.__subclasses__(), *AskForm.__subclasses__()) for name in form.model_fields
+RightWord = Literal[
+    "access", "portability", "rectification", "erasure", "restriction", "objection", "explanation"
+]
+DecisionId = Annotated[str, StringConstraints(pattern=pattern(Prefix.DECISION))]
+
+
+class OwnRightForm(Form):
+    """What somebody asks for under a law; a guardian names the ward as ``subject``.
+
+    ``values`` are for a rectification, ``purpose`` for an objection or a restriction, ``decision_id`` for an
+    explanation.
+    """
+
+    kind: RightWord
+    regime: Literal["pipl", "gdpr"] = "pipl"
+    subject: MemberId | None = None
+    values: Annotated[dict[Word, Value], Field(min_length=1, max_length=MOST_FIELDS)] | None = None
+    purpose: Word | None = None
+    decision_id: DecisionId | None = None
+
+
+class RightForm(OwnRightForm):
+    """The same, passed on by a service; ``evidence`` names how it identified the person, else a code goes."""
+
+    on_behalf_of: MemberId
+    evidence: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{8,100}$")] | None = None
+
+
+_FORMS: Final[tuple[type[Form], ...]] = (
+    *Form.__subclasses__(),
+    *AskForm.__subclasses__(),
+    *OwnRightForm.__subclasses__(),
 )
+MEMBERS: Final = frozenset(name for form in _FORMS for name in form.model_fields)
 """Every member that some body declares. Error pointers repeat these and no other word of a body."""
