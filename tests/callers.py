@@ -77,6 +77,10 @@ def filled(call: Call, house: Living) -> Call:
         happenings.ticket(house)
     if "<review>" in call.path:
         ids["review"] = happenings.emergency(house)
+    if "<right>" in call.path:
+        ids["right"] = happenings.erasure_asked(house)
+    if "<hold>" in call.path:
+        ids["hold"] = happenings.held(house)
     path, body = call.path, None if call.body is None else call.body.decode()
     for name, id_ in ids.items():
         path = path.replace(f"<{name}>", id_)

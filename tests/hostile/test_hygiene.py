@@ -29,7 +29,7 @@ IGNORED = (
     "every text a number in full width",
 )
 """What is no fault to AuthZEN: unknown members, and words that nothing is called by."""
-_ID = re.compile(r"(?:mem|hh|con|stf|apr)_[0-9a-f-]{36}")
+_ID = re.compile(r"(?:mem|hh|con|stf|apr|rgt)_[0-9a-f-]{36}")
 
 
 def fault_in(answer: httpx2.Response, codes: frozenset[str], language: str) -> str | None:
