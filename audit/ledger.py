@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, delete, insert, select, text, update
 
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError, decode, encode
 from audit.note import is_name
@@ -59,6 +59,8 @@ _NEW_NAME: Final = text(
     "INSERT INTO subject_pseudonym (subject_id, pseudonym) VALUES (:subject_id, :pseudonym)"
     " ON CONFLICT (subject_id) DO NOTHING"
 )
+
+_FORGET_NAME: Final = delete(SubjectPseudonym.__table__).where(_name.subject_id == bindparam("subject"))
 
 _OF_SUBJECT: Final = (
     select(_entry.leaf_index, _entry.leaf)
@@ -188,6 +190,11 @@ def pseudonyms(tx: Transaction, subject_ids: Iterable[str]) -> dict[str, bytes]:
         tx.run(_NEW_NAME, [{"subject_id": one, "pseudonym": os.urandom(PSEUDONYM_BYTES)} for one in missing])
         known |= names_of(tx, missing)
     return known
+
+
+def forget(tx: Transaction, subject_id: str) -> None:
+    """Make the log forget under which name it knew somebody; every entry and every proof stays whole."""
+    tx.run(_FORGET_NAME, {"subject": subject_id})
 
 
 def accesses(

@@ -16,7 +16,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from consent.events import Capacity
 from consent.facts import above
@@ -34,6 +34,7 @@ LONG: Final = 8
 _T: Final = ConsentChallenge.__table__
 _OPEN: Final = insert(_T)
 _OPENED: Final = select(_T.c.used_at).where(_T.c.consent_id == bindparam("consent"))
+_FORGET: Final = delete(_T).where(_T.c.subject_id == bindparam("subject"))
 _REPLACE: Final = (
     update(_T)
     .where(_T.c.consent_id == bindparam("consent"), _T.c.used_at.is_(None))
@@ -140,3 +141,8 @@ def _mac(pepper: bytes, consent_id: str, code: str, bound: str) -> str:
     # JSON keeps the parts apart: no two different triples have the same text.
     text = json.dumps([consent_id, code, bound], ensure_ascii=True, separators=(",", ":"))
     return hmac.new(pepper, text.encode(), hashlib.sha256).hexdigest()
+
+
+def forget_codes(tx: Transaction, subject_id: str) -> None:
+    """Delete the one-time codes of a person who is erased; the events stay as evidence."""
+    tx.run(_FORGET, {"subject": subject_id})

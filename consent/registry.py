@@ -1,9 +1,7 @@
 """The consent registry: writes consent events and reads them back, in the caller's transaction.
 
-Promises that a withdrawal is always accepted, in one call, whatever the state of the consent or of the
-person, and that the first withdrawal's time is never overwritten (个人信息保护法 第十五条). It decides
-nothing: what the events mean is in ``consent.rules``. Every writing function expects that the caller holds
-the subject's row lock, bumps its epoch and commits, all in the same transaction.
+A withdrawal is always accepted, whatever the state, and the first one's time is never overwritten
+(个人信息保护法 第十五条). The caller holds the subject's lock, bumps the epoch and commits: one transaction.
 """
 
 from __future__ import annotations
@@ -252,6 +250,21 @@ def refuse(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: in
     record(tx, _happened(EventKind.REFUSED, subject_id, actor, instant, terms=terms))
 
 
+def object_to(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
+    """Record an objection (个人信息保护法 第四十四条): it also ends a legal basis other than consent.
+
+    Empty terms object to everything; a purpose reaches all below it.
+    """
+    instant = _not_before(tx, subject_id, now)
+    record(tx, _happened(EventKind.OBJECTED, subject_id, actor, instant, terms=terms))
+
+
+def restrict(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
+    """Record a restriction: from now on what it covers is stored and used for nothing else."""
+    instant = _not_before(tx, subject_id, now)
+    record(tx, _happened(EventKind.RESTRICTED, subject_id, actor, instant, terms=terms))
+
+
 def erase(tx: Transaction, subject_id: str, actor: Actor, now: int) -> None:
     """Record that the person is erased: nothing is permitted from now on, and no grant will help."""
     record(tx, _happened(EventKind.ERASED, subject_id, actor, _not_before(tx, subject_id, now)))
@@ -334,7 +347,8 @@ def _left(tx: Transaction, member_id: str, actor: Actor, household_id: str, now:
     record(tx, _happened(EventKind.LEFT, member_id, actor, instant, viewer=household_id))
 
 
-_NOTHING: Final = Terms("", frozenset(), "", "")
+EVERYTHING: Final = Terms("", frozenset(), "", "")
+"""The terms of a denial that reaches every purpose, category and recipient; of other events, none."""
 
 
 def _happened(
@@ -343,7 +357,7 @@ def _happened(
     actor: Actor,
     now: int,
     *,
-    terms: Terms = _NOTHING,
+    terms: Terms = EVERYTHING,
     consent_id: str = "",
     viewer: str = "",
     expires_at: int | None = None,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
-from governance import commands, consentcommands, rulecommands
+from governance import commands, consentcommands, retentioncommands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     ageing = add("transitions", commands.transitions, "who reaches 14 or 18: announce it, carry it out")
     ageing.add_argument("what", choices=["run"])
     ageing.add_argument("--dry-run", action="store_true", help="say how many, change nothing")
+    retentioncommands.add_to(
+        add("retention", retentioncommands.run, "delete what has been kept long enough, in batches")
+    )
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser

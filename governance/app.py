@@ -29,6 +29,7 @@ from governance.api import (
     operations,
     optouts,
     reads,
+    rights,
     searches,
     sharing,
     tickets,
@@ -36,6 +37,7 @@ from governance.api import (
 from governance.centre import mine, optout
 from governance.collecting import Collector
 from governance.console import accesses, decisions
+from governance.console import rights as rights_page
 from governance.database import StoreError
 from governance.delivering import Worker
 from governance.door import Door, on_http, on_invalid, walks_of
@@ -112,10 +114,19 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         approvals.router,
         approvals.mine,
         sharing.router,
+        rights.mine,
+        rights.router,
     ):
         app.include_router(further)
     for everywhere in (optouts.services, optouts.mine, optout.router):
         app.include_router(everywhere)
-    for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):
+    for pages_router in (
+        signin.router,
+        mine.router,
+        decisions.router,
+        accesses.router,
+        rights_page.router,
+        pages.router,
+    ):
         app.include_router(pages_router)
     return app

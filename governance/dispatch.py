@@ -162,7 +162,8 @@ class Dispatch:
             facts.Wanted(one, ask.caller.actor_id, ask.purpose, (_channel(ask),), Action.SEND)
             for one in ask.recipients
         ]
-        return facts.collect(tx, rules.book, wanted, known_of(found, self._opening), now)
+        about = known_of(found, self._opening, rules.book, now)
+        return facts.collect(tx, rules.book, wanted, about, now)
 
     def _keep(
         self,

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from governance import strictjson
-from governance.api import questions
+from governance.api import questions, rightsforms
 from governance.api.forms import MEMBERS, NothingForm
 from governance.identity import Caller
 from governance.problems import Problem, ProblemError, document, language_of
@@ -49,7 +49,7 @@ _REQUEST_MARK: Final = re.compile(rb"[\x20-\x7e]{1,200}")
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2"})
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
-_MEMBERS: Final = MEMBERS | questions.MEMBERS
+_MEMBERS: Final = MEMBERS | questions.MEMBERS | rightsforms.MEMBERS
 Authenticate = Callable[[Request], Awaitable[Caller]]
 PageFor = Callable[[ProblemError, Scope], Response | None]
 """Turns a problem at a page's address into a page; None where programs ask."""

@@ -108,11 +108,12 @@ class Wanted(NamedTuple):
 class Known:
     """What was found about the subjects before: their rows, their filled fields, what is sealed of them.
 
-    ``birth`` and ``gender`` answer None when it is not known and raise when its cell does not open.
+    ``present`` leaves out what may no longer be used for the purpose, swept or not. ``birth`` and ``gender``
+    answer None when it is not known and raise when its cell does not open.
     """
 
     rows: Mapping[SubjectId, SubjectRow]
-    present: Callable[[SubjectId], frozenset[FieldName] | None]
+    present: Callable[[SubjectId, Purpose], frozenset[FieldName] | None]
     birth: Callable[[SubjectId], date | None]
     gender: Callable[[SubjectId], Gender | None]
 
@@ -208,7 +209,7 @@ def _facts(
             age,
             agreed,
             hides,
-            known.present(one.subject),
+            known.present(one.subject, one.purpose),
             now,
             ticket=max(tickets, default=None),
             approvals=_approved(one, approvals),

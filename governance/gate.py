@@ -15,7 +15,7 @@ from typing import Final
 from audit import ledger
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError
 from audit.ledger import LogError
-from governance import approvalrecords, emergencies, facts, subjects, testimony
+from governance import approvalrecords, emergencies, facts, holds, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import Facts, FieldDecision, decide_fields
@@ -27,7 +27,7 @@ from policies.book import RuleBook
 from policies.entries import OPAQUE
 from policies.identifiers import Prefix, new_id
 from policies.plan import Plan
-from policies.terms import Action, Effect, EntityType, FieldName, SubjectId
+from policies.terms import Action, Effect, EntityType, FieldName, Purpose, SubjectId
 from policies.transaction import Transaction
 from redaction.lookup import BlindIndex
 from redaction.masking import mask
@@ -103,7 +103,8 @@ class Gate:
         self, tx: Transaction, rules: Rules, asks: Sequence[Ask], hold: Hold, now: int
     ) -> tuple[Found, list[Facts], list[tuple[FieldDecision, ...]]]:
         found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), hold)
-        known = facts.collect(tx, rules.book, _wanted(asks), known_of(found, self._opening), now)
+        about = known_of(found, self._opening, rules.book, now)
+        known = facts.collect(tx, rules.book, _wanted(asks), about, now)
         decided = [_decide(rules.book, rules.plan, ask, fact) for ask, fact in zip(asks, known, strict=True)]
         return found, known, decided
 
@@ -135,6 +136,7 @@ class Gate:
         except DoesNotOpenError:
             return self._broken(ask, fact.now)
         untils = [one.valid_until for one in decisions if one.valid_until is not None]
+        untils += _lapses(book, ask, decisions, found)
         duties = tuple(dict.fromkeys(duty for one in decisions for duty in one.duties))
         return Answer(ask.decision_id, receipt, fields, duties, min(untils, default=None))
 
@@ -179,7 +181,8 @@ class Gate:
                 found = self._vault.find(tx, {ask.subject}, ask.fields, Hold.CHANGE)
                 force = self._keeper.in_force(tx)
                 book = force.rules.book
-                known = facts.collect(tx, book, _wanted([ask]), known_of(found, self._opening), now)[0]
+                about = known_of(found, self._opening, book, now)
+                known = facts.collect(tx, book, _wanted([ask]), about, now)[0]
                 decisions = _decide(book, force.rules.plan, ask, known)
                 granted = known.known and all(one.effect is Effect.SHOW for one in decisions)
                 cells = self._store(tx, book, request, found, now) if granted else {}
@@ -206,6 +209,8 @@ class Gate:
         mobile = request.values.get(FieldName("mobile"))
         if mobile is not None:
             self._vault.put_token(tx, "mobile", self._index.mobile(mobile), subject)
+        if holds.held(tx, [subject], now):
+            self._vault.keep(tx, subject, cells, now)
         self._vault.put(tx, subject, cells, now)
         subjects.change(tx, [subject])
         return {field: one.sealed.cell for field, one in cells.items()}
@@ -214,6 +219,16 @@ class Gate:
 def _form(book: RuleBook, decision: FieldDecision) -> EntityType | None:
     entry = book.fields.get(decision.field)
     return None if entry is None or entry.mask == OPAQUE else entry.mask
+
+
+def _lapses(book: RuleBook, ask: Ask, decisions: Iterable[FieldDecision], found: Found) -> Iterable[int]:
+    """Return when the values that this answer shows or admits will be as absent for its purpose."""
+    for one in decisions:
+        cell = found.cells.get((ask.subject, one.field))
+        if cell is not None and one.effect is not Effect.HIDE:
+            end = book.retention.ends_at(one.field, ask.purpose, cell.written_at)
+            if end is not None:
+                yield end
 
 
 def _decide(book: RuleBook, plan: Plan, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:
@@ -241,11 +256,15 @@ def _rehearse(
     return entries
 
 
-def known_of(found: Found, opening: Opening) -> facts.Known:
+def known_of(found: Found, opening: Opening, book: RuleBook, now: int) -> facts.Known:
     """Return what was found of the subjects in the form the facts are collected from."""
 
-    def present(subject: SubjectId) -> frozenset[FieldName]:
-        return frozenset(field for owner, field in found.cells if owner == subject)
+    def present(subject: SubjectId, purpose: Purpose) -> frozenset[FieldName]:
+        return frozenset(
+            field
+            for (owner, field), cell in found.cells.items()
+            if owner == subject and not book.retention.lapsed(field, purpose, cell.written_at, now)
+        )
 
     return facts.Known(
         found.subjects,

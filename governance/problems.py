@@ -111,6 +111,12 @@ class Problem(Enum):
         "当前状态不允许这个操作。",
         "The present state does not allow this operation.",
     )
+    UNDER_HOLD = (
+        "under_hold",
+        409,
+        "依法须保全，暂不能删除；已限制为仅存储。",
+        "A legal hold stands, so nothing was deleted; the data is restricted to storage.",
+    )
     CODE_REFUSED = (
         "code_refused",
         410,

@@ -61,7 +61,8 @@ class Past(NamedTuple):
     def facts(self, service: Service, tx: Transaction, book: RuleBook) -> Facts:
         """Return the facts of the instant of the decision, which values are filled left out."""
         wanted = facts.Wanted(self.subject, self.acting, self.purpose, self.things, self.action)
-        known = known_of(service.opening.facts_about(tx, self.subject), service.opening)
+        about = service.opening.facts_about(tx, self.subject)
+        known = known_of(about, service.opening, book, self.entry.t)
         found = facts.collect(tx, book, [wanted], known, self.entry.t, known_at=self.entry.t)[0]
         codes = {code for one in self.entry.fields for code in one.why}
         return found._replace(present=None, emergency=Reason.EMERGENCY_ACCESS.value in codes)

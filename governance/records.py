@@ -119,11 +119,78 @@ class Cell(Record, table=True):
     """One sealed value of one subject. ``digest`` also stands in the log's write entry."""
 
     __tablename__ = "cell"
+    __table_args__ = (Index("cell_age", "field", "written_at"),)
     subject_id: str = Field(sa_column=text_column(key=True))
     field: str = Field(sa_column=text_column(key=True))
     kid: str = Field(sa_column=text_column())
     value: bytes = Field(sa_column=bytes_column())
     written_at: int = Field(sa_column=time_column())
+
+
+class HeldCell(Record, table=True):
+    """A value that was written over while a legal hold stood: kept as it was, read by no decision."""
+
+    __tablename__ = "held_cell"
+    subject_id: str = Field(sa_column=text_column(key=True))
+    field: str = Field(sa_column=text_column(key=True))
+    kept_at: int = Field(sa_column=time_column(key=True))
+    kid: str = Field(sa_column=text_column())
+    value: bytes = Field(sa_column=bytes_column())
+    written_at: int = Field(sa_column=time_column())
+
+
+class LegalHold(Record, table=True):
+    """Nothing of this subject is deleted from ``starts_at`` until ``ends_at``; the reason is sealed."""
+
+    __tablename__ = "legal_hold"
+    subject_id: str = Field(sa_column=text_column(key=True))
+    id: str = Field(sa_column=text_column(key=True))
+    reason: bytes = Field(sa_column=bytes_column())
+    set_by: str = Field(sa_column=text_column())
+    starts_at: int = Field(sa_column=time_column())
+    ends_at: int = Field(sa_column=time_column())
+    lifted_by: str | None = Field(sa_column=text_column(null=True))
+
+
+class RightsRequest(Record, table=True):
+    """What a person asked for under a law, and what became of it; the details are sealed.
+
+    ``known_by`` is how the person was identified, empty while a code is awaited. ``refusal`` is proposed by
+    ``proposed_by`` and holds once another officer, ``decided_by``, has agreed.
+    """
+
+    __tablename__ = "rights_request"
+    __table_args__ = (
+        Index("rights_request_id", "id", unique=True),
+        Index("rights_request_waiting", "state", "due_at"),
+    )
+    subject_id: str = Field(sa_column=text_column(key=True))
+    id: str = Field(sa_column=text_column(key=True))
+    kind: str = Field(sa_column=text_column())
+    regime: str = Field(sa_column=text_column())
+    state: str = Field(sa_column=text_column())
+    actor_id: str = Field(sa_column=text_column())
+    via: str = Field(sa_column=text_column())
+    known_by: str = Field(sa_column=text_column())
+    detail: bytes = Field(sa_column=bytes_column())
+    asked_at: int = Field(sa_column=time_column())
+    verify_by: int | None = Field(sa_column=time_column(null=True))
+    due_at: int = Field(sa_column=time_column())
+    exact: int = Field(sa_column=time_column())
+    refusal: str = Field(sa_column=text_column())
+    proposed_by: str | None = Field(sa_column=text_column(null=True))
+    decided_by: str | None = Field(sa_column=text_column(null=True))
+    decided_at: int | None = Field(sa_column=time_column(null=True))
+
+
+class ErasureCertificate(Record, table=True):
+    """The signed statement that somebody was erased, by the request's id; it does not say who."""
+
+    __tablename__ = "erasure_certificate"
+    request_id: str = Field(sa_column=text_column(key=True))
+    via: str = Field(sa_column=text_column())
+    body: bytes = Field(sa_column=bytes_column())
+    made_at: int = Field(sa_column=time_column())
 
 
 class DataKey(Record, table=True):

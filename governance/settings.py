@@ -69,6 +69,11 @@ class Settings:
         return self.home / "checkpoint.lock"
 
     @property
+    def erasures(self) -> Path:
+        """Who was erased, outside the database as well: what a backup must not bring back."""
+        return self.home / "erasures.jsonl"
+
+    @property
     def on_sqlite(self) -> bool:
         """Whether the embedded engine is in use."""
         return self.database_url.startswith("sqlite:")

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, exists, insert, select
 
 from governance.identity import Look
-from governance.records import Cell, DataKey, IndexToken
+from governance.records import Cell, DataKey, HeldCell, IndexToken
 from governance.subjects import Hold, SubjectRow, rows_of
 from policies.terms import FieldName, KeyClass, SubjectId
 from policies.transaction import Transaction
 from redaction.sealing import Sealed, WrappedKey
 
 _cell, _key, _token = Cell.__table__, DataKey.__table__, IndexToken.__table__
+_held = HeldCell.__table__
 
 AGE_FACTS: Final = FieldName("@age")
 """The cell of the birth date as a fact for decisions; its key class is its own, and it is never shown."""
@@ -29,7 +30,15 @@ FACTS_OF: Final = {FieldName("birth_date"): AGE_FACTS, FieldName("gender"): GEND
 """Which values are sealed a second time, as facts."""
 
 _CELLS: Final = (
-    select(_cell.c.subject_id, _cell.c.field, _cell.c.value, _key.c.kid, _key.c.key_class, _key.c.wrapped)
+    select(
+        _cell.c.subject_id,
+        _cell.c.field,
+        _cell.c.value,
+        _key.c.kid,
+        _key.c.key_class,
+        _key.c.wrapped,
+        _cell.c.written_at,
+    )
     .join_from(_cell, _key, _cell.c.kid == _key.c.kid)
     .where(
         _cell.c.subject_id.in_(bindparam("subjects", expanding=True)),
@@ -44,6 +53,24 @@ _DROP_CELL: Final = delete(_cell).where(
     _cell.c.subject_id == bindparam("subject"), _cell.c.field == bindparam("name")
 )
 _ADD_CELL: Final = insert(_cell)
+_WAS: Final = select(_cell.c.kid, _cell.c.value, _cell.c.written_at).where(
+    _cell.c.subject_id == bindparam("subject"), _cell.c.field == bindparam("name")
+)
+_KEEP: Final = insert(_held)
+_KEYS_OWNED: Final = delete(_key).where(_key.c.owner_id.in_(bindparam("owners", expanding=True)))
+_CELLS_OWNED: Final = delete(_cell).where(_cell.c.subject_id == bindparam("subject"))
+_HELD_OWNED: Final = delete(_held).where(_held.c.subject_id == bindparam("subject"))
+_TOKENS_OWNED: Final = delete(_token).where(_token.c.subject_id == bindparam("subject"))
+_DROP_LAPSED: Final = delete(_cell).where(
+    _cell.c.subject_id == bindparam("subject"),
+    _cell.c.field == bindparam("name"),
+    _cell.c.written_at <= bindparam("cutoff"),
+)
+_IDLE_KEYS: Final = delete(_key).where(
+    _key.c.owner_id == bindparam("owner"),
+    ~exists().where(_cell.c.kid == _key.c.kid, _cell.c.subject_id == _key.c.owner_id),
+    ~exists().where(_held.c.kid == _key.c.kid, _held.c.subject_id == _key.c.owner_id),
+)
 _DROP_TOKEN: Final = delete(_token).where(
     _token.c.name == bindparam("index"), _token.c.subject_id == bindparam("subject")
 )
@@ -54,10 +81,25 @@ _BEARER: Final = select(_token.c.subject_id).where(
 
 
 class SealedCell(NamedTuple):
-    """A sealed value together with its wrapped key."""
+    """A sealed value together with its wrapped key, and when it was written (milliseconds)."""
 
     sealed: Sealed
     key: WrappedKey
+    written_at: int = 0
+
+
+class Destroyed(NamedTuple):
+    """How many cells, keys and index entries were deleted."""
+
+    cells: int
+    keys: int
+    tokens: int
+
+    def __add__(self, other: object) -> Destroyed:
+        """Return both together."""
+        if not isinstance(other, Destroyed):
+            return NotImplemented
+        return Destroyed(self.cells + other.cells, self.keys + other.keys, self.tokens + other.tokens)
 
 
 class Found(NamedTuple):
@@ -84,9 +126,9 @@ class Vault:
             known,
             {
                 (SubjectId(subject), FieldName(field)): SealedCell(
-                    Sealed(value), WrappedKey(kid, subject, KeyClass(key_class), wrapped)
+                    Sealed(value), WrappedKey(kid, subject, KeyClass(key_class), wrapped), written_at
                 )
-                for subject, field, value, kid, key_class, wrapped in cells
+                for subject, field, value, kid, key_class, wrapped, written_at in cells
             },
         )
 
@@ -130,6 +172,40 @@ class Vault:
                     "written_at": now,
                 },
             )
+
+    def keep(self, tx: Transaction, subject: SubjectId, fields: Collection[FieldName], now: int) -> None:
+        """Keep what is about to be written over, as it is: a legal hold stands."""
+        for field in fields:
+            for kid, value, written_at in tx.rows(_WAS, {"subject": subject, "name": field}):
+                row = {"subject_id": subject, "field": field, "kept_at": now, "kid": kid}
+                tx.run(_KEEP, {**row, "value": value, "written_at": written_at})
+
+    def destroy(self, tx: Transaction, subject: SubjectId, owners: Collection[str]) -> Destroyed:
+        """Delete every cell and index entry of a subject and every key of these owners besides its own.
+
+        Only ``governance.erasing`` calls this, after it has looked for a legal hold.
+        """
+        cells = tx.run(_CELLS_OWNED, {"subject": subject}) + tx.run(_HELD_OWNED, {"subject": subject})
+        tokens = tx.run(_TOKENS_OWNED, {"subject": subject})
+        keys = tx.run(_KEYS_OWNED, {"owners": sorted({subject, *owners})})
+        return Destroyed(cells, keys, tokens)
+
+    def sweep(self, tx: Transaction, subject: SubjectId, field: FieldName, cutoff: int) -> Destroyed:
+        """Delete a value written no later than ``cutoff``, and the keys that open nothing any more.
+
+        Only ``governance.retaining`` calls this, after it has looked for a legal hold.
+        """
+        cells = tx.run(_DROP_LAPSED, {"subject": subject, "name": field, "cutoff": cutoff})
+        fact = FACTS_OF.get(field)
+        if cells and fact is not None:
+            cells += tx.run(_DROP_CELL, {"subject": subject, "name": fact})
+        tokens = tx.run(_DROP_TOKEN, {"index": field, "subject": subject}) if cells else 0
+        return Destroyed(cells, tx.run(_IDLE_KEYS, {"owner": subject}), tokens)
+
+    def release(self, tx: Transaction, subject: SubjectId) -> Destroyed:
+        """Delete what was only kept for a legal hold that is over, likewise."""
+        cells = tx.run(_HELD_OWNED, {"subject": subject})
+        return Destroyed(cells, tx.run(_IDLE_KEYS, {"owner": subject}), 0)
 
     def put_token(self, tx: Transaction, index: str, token: bytes | None, subject: SubjectId) -> None:
         """Let an index find this subject by this token and no other; None removes the entry."""

@@ -23,6 +23,7 @@ from audit.publishing import Standing
 from consent.outbox import CodeSender, DevelopmentOutbox
 from governance.accessrequests import AccessRequests
 from governance.approving import Approving
+from governance.certificates import CertificateSigner
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
@@ -30,7 +31,10 @@ from governance.delivering import Delivering
 from governance.dispatch import Dispatch
 from governance.egress import Egress
 from governance.emergencies import Emergencies
+from governance.erasing import Erasing
+from governance.erasureledger import ErasureLedger, ErasureLedgerError
 from governance.gate import Gate
+from governance.holds import Holds
 from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
@@ -39,6 +43,9 @@ from governance.optingout import Links, OptingOut
 from governance.permits import PermitDesk
 from governance.records import REVISION
 from governance.requesting import Approvals
+from governance.retaining import Retaining
+from governance.rights import Rights
+from governance.rightsdeciding import RightsDeciding
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
@@ -92,6 +99,12 @@ class Service:
     permits: PermitDesk
     sender: CodeSender | None
     checkpoints: Checkpoints
+    rights: Rights
+    deciding: RightsDeciding
+    erasing: Erasing
+    holds: Holds
+    retaining: Retaining
+    certificates: CertificateSigner
     clock: Callable[[], int]
     approvals: Approvals | None = None
     """The desk that denials send people to; while there is none, no denial offers it."""
@@ -181,6 +194,8 @@ def initialise(settings: Settings) -> None:
             RuleDesk(database, keeper).establish(
                 pack(settings.rules), rules.book.fingerprint, "init", wall_clock()
             )
+        if not settings.erasures.exists():
+            ErasureLedger.create(settings.erasures)
     finally:
         database.close()
 
@@ -231,7 +246,12 @@ def _wired(
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     approving = Approving(database, keeper)
+    certificates = CertificateSigner(ring.permit_key)
+    erasing = Erasing(database, keeper, vault, _erasures(settings), certificates, ring.tenant)
+    if examine:
+        erasing.replay_erasures(clock())
     gate = Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant))
+    rights = Rights(database, keeper, opening, ring.pepper, sender)
     return Service(
         settings=settings,
         database=database,
@@ -257,8 +277,21 @@ def _wired(
         permits=permits,
         sender=sender,
         checkpoints=checkpoints,
+        rights=rights,
+        deciding=RightsDeciding(database, keeper, rights, erasing, gate),
+        erasing=erasing,
+        holds=Holds(database, keeper, opening),
+        retaining=Retaining(database, keeper, vault),
+        certificates=certificates,
         clock=clock,
     )
+
+
+def _erasures(settings: Settings) -> ErasureLedger:
+    try:
+        return ErasureLedger(settings.erasures)
+    except ErasureLedgerError as error:
+        raise StartError(str(error)) from None
 
 
 def _refuse_another_schema(database: Database) -> None:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from policies.cases import Case, read_cases
+from policies.deadlines import NO_DEADLINES, Deadlines, read_deadlines
 from policies.declarations import read_declarations
 from policies.entries import (
     BasisEntry,
@@ -31,6 +32,7 @@ from policies.grants import Vocabulary, read_grants
 from policies.lexicon import LexiconError, LexiconRule, load_lexicon
 from policies.reachability import unreachable
 from policies.resources import NO_RESOURCES, Resources, read_resources
+from policies.retention import NO_RETENTION, Retention, read_retention
 from policies.rulefile import Fault, read_text
 from policies.terms import Category, Condition, FieldName, Purpose, Role, RuleId
 
@@ -44,8 +46,9 @@ FILES: Final = (
 )
 """The files of a rule folder beside its ``lexicon`` folder."""
 
-FURTHER: Final = ("resources.toml", "shadow.csv", "cases.toml")
-"""Files that a rule folder may have: further types of resources, rows that are only rehearsed, and cases."""
+FURTHER: Final = ("resources.toml", "shadow.csv", "cases.toml", "calendar.toml", "retention.toml")
+"""Files that a rule folder may have: further types of resources, rows that are only rehearsed, cases,
+deadlines with working days, and how long values are kept."""
 
 BORROWED: Final = ("model.conf", "fields.toml", "purposes.toml", "limits.toml")
 """What a folder with a ``resources.toml`` may leave to the packaged rules, and its lexicon with them.
@@ -82,6 +85,8 @@ class RuleBook:
     resources: Resources = NO_RESOURCES
     shadows: Mapping[RuleId, Grant] = field(default_factory=lambda: MappingProxyType({}))
     cases: tuple[Case, ...] = ()
+    deadlines: Deadlines = NO_DEADLINES
+    retention: Retention = NO_RETENTION
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -141,6 +146,8 @@ def load_book(folder: Path) -> RuleBook:
         faults.extend(_idle(vocabulary, grants, shadows))
     cases = read_cases(files["cases.toml"], vocabulary, faults) if "cases.toml" in files else ()
     lexicon = _lexicon(_lexicon_folder(folder), faults)
+    deadlines = read_deadlines(files["calendar.toml"], faults) if "calendar.toml" in files else NO_DEADLINES
+    retention = _retention(files, vocabulary, faults)
     if _fingerprint(rule_files(folder)) != before:
         faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
     if faults:
@@ -159,6 +166,8 @@ def load_book(folder: Path) -> RuleBook:
         resources=resources,
         shadows=MappingProxyType({grant.id: grant for grant in shadows}),
         cases=cases,
+        deadlines=deadlines,
+        retention=retention,
     )
 
 
@@ -218,6 +227,13 @@ def _model(path: Path, faults: list[Fault]) -> str:
     if content and hashlib.sha256(content.encode()).hexdigest() != MODEL:
         faults.append(Fault(path.name, 1, "not the model that the plan compiles; change both together"))
     return content
+
+
+def _retention(files: Mapping[str, Path], words: Vocabulary, faults: list[Fault]) -> Retention:
+    if "retention.toml" not in files:
+        return NO_RETENTION
+    stored = frozenset(name for name, entry in words.fields.items() if entry.channel is None)
+    return read_retention(files["retention.toml"], stored, frozenset(words.purposes), faults)
 
 
 def _idle(vocabulary: Vocabulary, grants: tuple[Grant, ...], shadows: tuple[Grant, ...]) -> Iterable[Fault]:

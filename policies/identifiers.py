@@ -36,6 +36,8 @@ class Prefix(StrEnum):
     IMPORT = "imp_"
     SHARE = "shr_"
     INVITATION = "inv_"
+    RIGHT = "rgt_"
+    HOLD = "hld_"
 
 
 _UUID7: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"

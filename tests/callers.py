@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +65,18 @@ def calls() -> list[Call]:
     return found
 
 
+_MADE: Final[Mapping[str, Callable[[Living], str]]] = {
+    "approval": lambda house: happenings.ask_for_access(house).id,
+    "act": happenings.approved_purchase,
+    "offer": happenings.role_offered,
+    "share": lambda house: happenings.share(house, world.ZHANG_LI, world.GRANDMOTHER),
+    "review": happenings.emergency,
+    "right": happenings.erasure_asked,
+    "hold": happenings.held,
+}
+"""What is made to happen first where a path names it; each returns the id."""
+
+
 def filled(call: Call, house: Living) -> Call:
     """Return the call with the ids of this house."""
     ids = {one.key: one.id for one in _NAMED}
@@ -72,21 +84,14 @@ def filled(call: Call, house: Living) -> Call:
     ids["consent"] = next(one.consent_id for one, _ in mine if one.terms.purpose == "marketing.direct")
     ids["decision"] = next(one.decision for one in reversed(house.log()) if one.decision)
     ids["stylesheet"] = pages._address("house.css")
-    if "<approval>" in call.path:
-        ids["approval"] = happenings.ask_for_access(house).id
-    if "<act>" in call.path:
-        ids["act"] = happenings.approved_purchase(house)
-    if "<offer>" in call.path:
-        ids["offer"] = happenings.role_offered(house)
+    for name, make in _MADE.items():
+        if f"<{name}>" in call.path:
+            ids[name] = make(house)
     if call.path == "/v1/tickets/close":
         happenings.ticket(house)
     ids["opt_out"] = house.service.opting_out.links.make(
         SubjectId(world.LI_QIANG.id), Purpose("marketing.direct")
     )
-    if "<share>" in call.path:
-        ids["share"] = happenings.share(house, world.ZHANG_LI, world.GRANDMOTHER)
-    if "<review>" in call.path:
-        ids["review"] = happenings.emergency(house)
     if "<webhook>" in call.path:
         ids["webhook"], ids["event"] = _told(house)
     path, body = call.path, None if call.body is None else call.body.decode()

@@ -12,6 +12,8 @@ from governance.approvalrecords import Asked, HostAct
 from governance.asking import Ask
 from governance.consenting import On
 from governance.identity import Caller
+from governance.rights import Wish
+from governance.rightsrecords import Right
 from governance.world import Office, Person
 from policies.identifiers import Prefix, new_id
 from policies.terms import (
@@ -216,6 +218,26 @@ def role_offered(house: Living) -> str:
     return house.service.homes.offer_role(
         person_acts(world.ZHANG_LI), home, MemberId(world.LI_QIANG.id), house.clock()
     ).id
+
+
+def erasure_asked(house: Living) -> str:
+    """Let 张丽 ask for erasure through the CRM; return the request's id."""
+    on = On(Caller(ActorId(world.CRM.id), Prefix.SERVICE), ActorId(world.ZHANG_LI.id), new_id(Prefix.REQUEST))
+    wish = Wish(Right.ERASURE, "pipl", {}, "counter-2026-11")
+    return house.service.rights.open(on, SubjectId(world.ZHANG_LI.id), wish, house.clock()).request.id
+
+
+def held(house: Living) -> str:
+    """Set a legal hold on 张丽's data for a month."""
+    now = house.clock()
+    return house.service.holds.place(
+        office_acts(world.OFFICER).caller,
+        SubjectId(world.ZHANG_LI.id),
+        "诉讼中",
+        now + 30 * DAY,
+        now,
+        request_id=new_id(Prefix.REQUEST),
+    )
 
 
 HAPPENINGS: Final[Mapping[str, Callable[[Living], None]]] = {

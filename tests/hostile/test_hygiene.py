@@ -29,7 +29,7 @@ IGNORED = (
     "every text a number in full width",
 )
 """What is no fault to AuthZEN: unknown members, and words that nothing is called by."""
-_ID = re.compile(r"(?:mem|hh|con|stf|apr|inv)_[0-9a-f-]{36}")
+_ID = re.compile(r"(?:mem|hh|con|stf|apr|inv|rgt)_[0-9a-f-]{36}")
 
 
 def fault_in(answer: httpx2.Response, codes: frozenset[str], language: str) -> str | None:
@@ -58,7 +58,7 @@ def fault_in(answer: httpx2.Response, codes: frozenset[str], language: str) -> s
 def keeper_of(call: Call) -> str:
     """Return a caller whom this route serves."""
     # What was never offered cannot be asked for well (400), and a route may look for what is not there (404).
-    served = ("200", "201", "202", "303", "410", "400", "404")
+    served = ("200", "201", "202", "303", "410", "409", "400", "404")
     found = [one for one in reversed(CALLERS) if call.expected(one)[:3] in served]
     return min(found, key=lambda one: call.expected(one).startswith("404"))
 

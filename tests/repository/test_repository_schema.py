@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, Text, text
 from governance import schema
 
 PLAIN = (Text, BigInteger, Integer, Boolean, LargeBinary)
-SUBJECTS_FACTS = ("subject", "relation", "cell", "consent_event", "send_slot", "approval")
+SUBJECTS_FACTS = ("subject", "relation", "cell", "consent_event", "send_slot", "approval", "legal_hold")
 GUARDED = ("audit_entry", "audit_checkpoint", "audit_tile", "consent_event")
 
 

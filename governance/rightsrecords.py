@@ -1,0 +1,245 @@
+"""Requests under a law as they stand on record, in the words of the Data Rights Protocol.
+
+Promises that a request that waits for its code expires by itself, half-open and without a sweep, that every
+refusal is one word of a closed list with a sentence in Chinese and English (个人信息保护法 第五十条), and
+that nobody's name or value is in a row: the details are sealed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final, Self
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from governance.records import ErasureCertificate, RightsRequest
+from policies.terms import ActorId, SubjectId
+from policies.transaction import Row, Transaction
+
+_t = RightsRequest.__table__
+_certificate = ErasureCertificate.__table__
+ENTITY: Final = "rights_request"
+NEEDS_CODE: Final = "need_user_verification"
+MOST: Final = 100
+"""How many requests a list shows."""
+
+
+class Right(StrEnum):
+    """What a person can ask for (个人信息保护法 第四十四条至第四十八条)."""
+
+    ACCESS = "access"
+    PORTABILITY = "portability"
+    RECTIFICATION = "rectification"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    OBJECTION = "objection"
+    EXPLANATION = "explanation"
+
+
+FOR_OFFICERS: Final = frozenset({Right.RECTIFICATION, Right.ERASURE})
+"""What changes or destroys data waits for an officer; everything else takes effect at once."""
+
+
+class Status(StrEnum):
+    """The statuses of the Data Rights Protocol."""
+
+    OPEN = "open"
+    IN_PROGRESS = "in_progress"
+    FULFILLED = "fulfilled"
+    REVOKED = "revoked"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
+WAITING: Final = (Status.OPEN.value, Status.IN_PROGRESS.value)
+
+
+class Refusal(Enum):
+    """Why a request is denied, in the protocol's words, and what the person reads."""
+
+    zh: str
+    en: str
+
+    def __new__(cls, code: str, zh: str, en: str) -> Self:
+        """Make the code the value and keep the sentences beside it."""
+        refusal = object.__new__(cls)
+        refusal._value_ = code
+        refusal.zh = zh
+        refusal.en = en
+        return refusal
+
+    SUSPECTED_FRAUD = (
+        "suspected_fraud",
+        "有迹象表明请求不是本人提出的。",
+        "There are signs that somebody else made this request.",
+    )
+    INSUFFICIENT = (
+        "insuf_verification",
+        "身份没有得到足够的证明。",
+        "The identity was not shown well enough.",
+    )
+    NO_MATCH = ("no_match", "我们没有与请求相符的信息。", "We hold nothing that the request is about.")
+    NOT_COVERED = (
+        "claim_not_covered",
+        "法律要求我们在规定期限内继续保存这些信息。",
+        "The law obliges us to keep this for a certain time.",
+    )
+    OUTSIDE = (
+        "outside_jurisdiction",
+        "请求所依据的法律在这里不适用。",
+        "The law that the request names does not apply here.",
+    )
+
+    def sentence(self, language: str) -> str:
+        """Return the sentence in ``"zh"`` or ``"en"``."""
+        return self.en if language == "en" else self.zh
+
+
+REFUSALS: Final = {one.value: one for one in Refusal}
+_COLUMNS: Final = (
+    *("subject_id", "id", "kind", "regime", "state", "actor_id", "via", "known_by", "detail"),
+    *("asked_at", "verify_by", "due_at", "exact", "refusal", "proposed_by", "decided_by", "decided_at"),
+)
+_SELECT: Final = select(*(_t.c[name] for name in _COLUMNS))
+_ADD: Final = insert(_t)
+_ONE: Final = _SELECT.where(_t.c.id == bindparam("request"))
+_MINE: Final = _SELECT.where(_t.c.subject_id == bindparam("subject")).order_by(_t.c.id.desc()).limit(MOST)
+_SAME: Final = _SELECT.where(
+    _t.c.subject_id == bindparam("subject"),
+    _t.c.kind == bindparam("right"),
+    _t.c.state.in_(WAITING),
+    _t.c.known_by != "",
+)
+_QUEUE: Final = (
+    _SELECT.where(_t.c.state.in_(WAITING), _t.c.known_by != "").order_by(_t.c.due_at, _t.c.id).limit(MOST)
+)
+_SET: Final = (
+    update(_t)
+    .where(_t.c.subject_id == bindparam("subject"), _t.c.id == bindparam("request"))
+    .values(
+        state=bindparam("now_state"),
+        known_by=bindparam("known"),
+        due_at=bindparam("due"),
+        refusal=bindparam("why"),
+        proposed_by=bindparam("first"),
+        decided_by=bindparam("second"),
+        decided_at=bindparam("at"),
+    )
+)
+_ADD_CERTIFICATE: Final = insert(_certificate)
+_DROP_CERTIFICATE: Final = delete(_certificate).where(_certificate.c.request_id == bindparam("request"))
+_CERTIFICATE: Final = select(_certificate.c.body, _certificate.c.via).where(
+    _certificate.c.request_id == bindparam("request")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. Times in milliseconds; ``due_at`` is the first instant that is too late.
+
+    ``exact`` is false where no calendar of working days was there, so that every day was counted.
+    ``via`` is the service that passed the request on, or the member who made it in a session.
+    """
+
+    subject_id: SubjectId
+    id: str
+    kind: Right
+    regime: str
+    state: Status
+    actor_id: ActorId
+    via: str
+    known_by: str
+    detail: bytes
+    asked_at: int
+    verify_by: int | None
+    due_at: int
+    exact: bool
+    refusal: str = ""
+    proposed_by: str | None = None
+    decided_by: str | None = None
+    decided_at: int | None = None
+
+    def status(self, now: int) -> Status:
+        """Return how it stands; without its code it expires by itself."""
+        if self.verify_by is not None and not self.known_by and now >= self.verify_by:
+            return Status.EXPIRED if self.state in (Status.OPEN, Status.IN_PROGRESS) else self.state
+        return self.state
+
+    def reason(self, now: int) -> str:
+        """Return the protocol's reason beside the status, empty where there is none."""
+        if self.state is Status.DENIED:
+            return self.refusal
+        waits = not self.known_by and self.status(now) in (Status.IN_PROGRESS, Status.EXPIRED)
+        return NEEDS_CODE if waits else ""
+
+
+def request_of(row: Row) -> Request:
+    """Return a row as a request."""
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values |= {
+        "kind": Right(values["kind"]),
+        "state": Status(values["state"]),
+        "detail": bytes(values["detail"]),
+        "exact": bool(values["exact"]),
+    }
+    return Request(**values)
+
+
+def one(tx: Transaction, request_id: str) -> Request | None:
+    """Return a request by its id."""
+    rows = tx.rows(_ONE, {"request": request_id})
+    return request_of(rows[0]) if rows else None
+
+
+def of_subject(tx: Transaction, subject: SubjectId) -> list[Request]:
+    """Return a person's requests, newest first."""
+    return [request_of(row) for row in tx.rows(_MINE, {"subject": subject})]
+
+
+def same(tx: Transaction, subject: SubjectId, kind: Right) -> Request | None:
+    """Return an identified request of this kind that waits already."""
+    rows = tx.rows(_SAME, {"subject": subject, "right": kind.value})
+    return request_of(rows[0]) if rows else None
+
+
+def queue(tx: Transaction) -> list[Request]:
+    """Return the identified requests that wait for an officer, the most urgent first."""
+    return [request_of(row) for row in tx.rows(_QUEUE)]
+
+
+def add(tx: Transaction, request: Request) -> None:
+    """Store a new request."""
+    row: dict[str, object] = {name: getattr(request, name) for name in _COLUMNS}
+    row |= {"kind": request.kind.value, "state": request.state.value, "exact": int(request.exact)}
+    tx.run(_ADD, row)
+
+
+def settle(tx: Transaction, request: Request) -> None:
+    """Store what became of a request."""
+    tx.run(
+        _SET,
+        {
+            "subject": request.subject_id,
+            "request": request.id,
+            "now_state": request.state.value,
+            "known": request.known_by,
+            "due": request.due_at,
+            "why": request.refusal,
+            "first": request.proposed_by,
+            "second": request.decided_by,
+            "at": request.decided_at,
+        },
+    )
+
+
+def certify(tx: Transaction, request_id: str, via: str, body: bytes, now: int) -> None:
+    """Keep the certificate of an erasure; a repeated erasure, after a restored backup, has the newest."""
+    tx.run(_DROP_CERTIFICATE, {"request": request_id})
+    tx.run(_ADD_CERTIFICATE, {"request_id": request_id, "via": via, "body": body, "made_at": now})
+
+
+def certificate(tx: Transaction, request_id: str) -> tuple[bytes, str] | None:
+    """Return an erasure's certificate with the service that passed the request on."""
+    rows = tx.rows(_CERTIFICATE, {"request": request_id})
+    return (bytes(rows[0][0]), str(rows[0][1])) if rows else None

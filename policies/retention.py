@@ -1,0 +1,83 @@
+"""How long a value may be kept and used: days by field, and by field and purpose, from ``retention.toml``.
+
+Pure. Validity is half-open, ``[written, written + days)``, and is computed when a decision is made: from
+that instant on a value is as absent, whether or not a sweep has come by (个人信息保护法 第十九条).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from policies.rulefile import Fault, Schema, read_entries
+from policies.terms import FieldName, Purpose
+
+_SCHEMAS: Final = {"retention": Schema(frozenset({"field", "days", "source"}), frozenset({"purpose"}))}
+_LONGEST: Final = 36_500
+_DAY_MS: Final = 86_400_000
+
+
+class Keep(NamedTuple):
+    """For how many days, and where that comes from."""
+
+    days: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Every row. The key's purpose is None where the row ends the value itself."""
+
+    rows: Mapping[tuple[FieldName, Purpose | None], Keep] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    def ends_at(self, name: FieldName, purpose: Purpose | None, written_at: int) -> int | None:
+        """Return the instant from which a value is as absent for a purpose; None if it has no end.
+
+        With no purpose: the instant from which the value itself is to be deleted.
+        """
+        keys = {(name, None), (name, purpose)}
+        days = [self.rows[key].days for key in keys if key in self.rows]
+        return written_at + min(days) * _DAY_MS if days else None
+
+    def lapsed(self, name: FieldName, purpose: Purpose | None, written_at: int, now: int) -> bool:
+        """Say whether a value's time is over."""
+        end = self.ends_at(name, purpose, written_at)
+        return end is not None and now >= end
+
+    def cutoffs(self, now: int) -> dict[FieldName, int]:
+        """Return, for each field that ends, the latest instant of writing that is over by now."""
+        return {
+            name: now - keep.days * _DAY_MS for (name, purpose), keep in self.rows.items() if purpose is None
+        }
+
+
+NO_RETENTION: Final = Retention()
+
+
+def read_retention(
+    path: Path, names: frozenset[FieldName], purposes: frozenset[Purpose], faults: list[Fault]
+) -> Retention:
+    """Read the file; every field and purpose in it must be declared, and every row must matter."""
+    found: dict[tuple[FieldName, Purpose | None], Keep] = {}
+    entries = read_entries(path, _SCHEMAS, faults)["retention"]
+    for entry in entries:
+        name, purpose = FieldName(entry.word("field")), Purpose(entry.word("purpose"))
+        if name not in names:
+            entry.fault("field", f"unknown field {name!r}")
+        if purpose and purpose not in purposes:
+            entry.fault("purpose", f"unknown purpose {purpose!r}")
+        key = (name, purpose or None)
+        if key in found:
+            entry.fault("field", f"a second row for {name!r} and this purpose")
+        found[key] = Keep(entry.number("days", 1, _LONGEST), entry.text("source"))
+    for entry in entries:
+        name, purpose = FieldName(entry.word("field")), Purpose(entry.word("purpose"))
+        whole = found.get((name, None))
+        if purpose and whole is not None and whole.days <= found[name, purpose].days:
+            entry.fault("days", "the value itself ends before this row could matter")
+    return Retention(MappingProxyType(found))
