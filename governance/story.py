@@ -145,7 +145,7 @@ def _reads(stage: Stage) -> None:
     reply = stage.read(Reading(world.ZHANG_LI, world.LI_QIANG, ("blood_pressure",), "family.care"))
     stage.held(
         f"主账户也不能替配偶同意：{stage.sentence(reply.body['decision_id'])}",
-        when=reply.status == 403 and "no_consent" in reasons(reply),  # noqa: PLR2004
+        when=reply.status == 403 and "not_shared" in reasons(reply),  # noqa: PLR2004
     )
 
 

@@ -250,6 +250,8 @@ def secure_server(folder: Path, name: str) -> Iterator[tuple[int, ssl.SSLContext
         with ours.wrap_socket(connection, server_side=True) as secure:
             heard.append(secure.recv(65_536))
             secure.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            while secure.recv(65_536):  # to the caller's end: closing on unread bytes would reset the answer
+                pass
 
     with listening(serve) as port:
         yield port, ssl.create_default_context(cafile=str(certificate)), heard

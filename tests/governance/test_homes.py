@@ -7,7 +7,7 @@ from typing import Any
 
 import insiders
 import pytest
-from happenings import NOBODY, consent_of, handed_over
+from happenings import NOBODY, consent_of, handed_over, share
 from homemaking import (
     GONE,
     GUARDED,
@@ -151,6 +151,7 @@ def test_relatives_see_until_somebody_leaves_and_not_afterwards(house: Living, w
             sees(house, wire, world.GRANDMOTHER, world.LI_QIANG, "viewing_history"),
         ]
 
+    share(house, world.GRANDMOTHER, world.LI_QIANG)
     assert views() == ["show", "show", "show"]
     leave(house, wire, world.GRANDMOTHER)
     assert views() == ["not there"] * 3
