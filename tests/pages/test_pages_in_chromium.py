@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from page_stage import Served, screenshots
-from playwright.sync_api import Browser, Page
+from page_stage import DESKTOP, LANGUAGES, PHONE, SIZES, Served, screenshots, stays_within, visit
+from playwright.sync_api import Browser
 
 from audit import ledger
 from governance import world
 from governance.story import effects
 from governance.traffic import Reading
-from governance.world import Office, Person, fixed_id
+from governance.world import Office, fixed_id
 from policies.identifiers import Prefix
 from policies.terms import ActorId, Effect, Role, SubjectId
 
 pytestmark = pytest.mark.browser
 
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
-LANGUAGES = {"zh": "zh-CN", "en": "en-GB"}
 MIXED = {Effect.SHOW, Effect.MASK, Effect.HIDE}
-SIZES = {"phone": PHONE, "desktop": DESKTOP}
-
-
-@contextmanager
-def visit(
-    chromium: Browser, served: Served, person: Person | Office, spoken: str, size: dict[str, int], **options
-) -> Iterator[tuple[Page, list[str]]]:
-    """Sign a person in through a link, in a fresh browser; gives the page and what its console said."""
-    context = chromium.new_context(
-        locale=LANGUAGES[spoken],
-        viewport=size,
-        base_url=served.address,
-        device_scale_factor=2 if size is PHONE else 1,
-        **options,
-    )
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(served.stage.link(person))
-    page.locator("main button").click()
-    yield page, complaints
-    context.close()
-
-
-def stays_within(page: Page) -> bool:
-    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 @pytest.mark.parametrize("spoken", LANGUAGES)
