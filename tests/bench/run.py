@@ -18,9 +18,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import import_bench
 import load
 import policy_bench
 import whatif_bench
+import withdrawal_bench
 
 from governance import seeding, world
 from governance.settings import read_settings
@@ -261,6 +263,10 @@ def main() -> int:
         print("\nHTTP ", end="", flush=True)
         seeded(home)
         rows += http_rows(home)
+        print("\nimport ", end="", flush=True)
+        rows += import_bench.measure()
+        print("\nwithdrawal ", end="", flush=True)
+        rows += withdrawal_bench.measure()
     print()
     Path("bench.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     width = max(len(str(one["what"])) for one in rows)
