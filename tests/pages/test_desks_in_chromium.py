@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,15 @@ from page_stage import LANGUAGES, SIZES, Served, screenshots, stays_within, visi
 from playwright.sync_api import Browser
 
 from governance import world
+from governance.app import build
 from governance.consenting import On
+from governance.demo import throwaway
 from governance.identity import Caller
+from governance.loopback import serving
 from governance.rights import Wish
 from governance.rightsrecords import Right
+from governance.story import Stage
+from governance.wiring import Service
 from policies.identifiers import Prefix, new_id
 from policies.terms import ActorId, Purpose, SubjectId
 
@@ -22,9 +28,14 @@ DAY = 86_400_000
 
 
 @pytest.fixture(scope="module")
-def waiting(served: Served) -> Served:
-    """The served world with an erasure and a correction that wait for an officer, and a legal hold."""
-    service = served.stage.service
+def waiting() -> Iterator[Served]:
+    """A served world of its own: an erasure and a correction wait for an officer, and a legal hold stands."""
+    with throwaway() as (service, keys), serving(build(service), 0) as port:
+        _prepare(service)
+        yield Served(Stage(service, keys, port, lambda _: None), f"http://127.0.0.1:{port}")
+
+
+def _prepare(service: Service) -> None:
     crm = On(
         Caller(ActorId(world.CRM.id), Prefix.SERVICE), ActorId(world.LI_QIANG.id), new_id(Prefix.REQUEST)
     )
@@ -45,7 +56,6 @@ def waiting(served: Served) -> Served:
         now,
         request_id=new_id(Prefix.REQUEST),
     )
-    return served
 
 
 @pytest.mark.parametrize("spoken", LANGUAGES)
@@ -81,12 +91,12 @@ def test_the_desk_of_requests_fits_a_phone_at_double_size_with_large_targets(
 
 @pytest.mark.parametrize("spoken", LANGUAGES)
 def test_an_opt_out_link_ends_it_with_one_button_and_without_signing_in(
-    chromium: Browser, served: Served, tmp_path: Path, spoken: str
+    chromium: Browser, waiting: Served, tmp_path: Path, spoken: str
 ) -> None:
-    links = served.stage.service.opting_out.links
+    links = waiting.stage.service.opting_out.links
     token = links.make(SubjectId(world.LI_QIANG.id), Purpose("marketing.direct"))
     context = chromium.new_context(
-        locale=LANGUAGES[spoken], viewport=SIZES["phone"], base_url=served.address, java_script_enabled=False
+        locale=LANGUAGES[spoken], viewport=SIZES["phone"], base_url=waiting.address, java_script_enabled=False
     )
     page = context.new_page()
     page.goto(f"/opt-out/{token}")
