@@ -100,6 +100,14 @@ async def signed_in_member(request: Request) -> Caller:
     return caller
 
 
+async def signed_in_office(request: Request, offices: frozenset[str]) -> Caller:
+    """Authenticate a member of staff with one of these offices; everybody else finds nothing here."""
+    caller = await signed_in(request)
+    if caller.kind is not Prefix.STAFF or not caller.roles & offices:
+        raise ProblemError(Problem.NOT_FOUND)
+    return caller
+
+
 def require(caller: Caller, scope: Scope) -> None:
     """Raise unless the caller's key has the scope."""
     if scope not in caller.scopes:

@@ -38,10 +38,7 @@ _HERE: Final = "/console/access-reviews"
 
 async def compliance_officer(request: Request) -> Caller:
     """Authenticate a compliance officer; for everybody else there is no such page."""
-    caller = await access.signed_in(request)
-    if caller.kind is not Prefix.STAFF or OFFICE not in caller.roles:
-        raise ProblemError(Problem.NOT_FOUND)
-    return caller
+    return await access.signed_in_office(request, frozenset({OFFICE}))
 
 
 router = APIRouter(prefix="/console", route_class=page_route(compliance_officer), include_in_schema=False)

@@ -59,10 +59,7 @@ _VIEWS: Final = {
 
 async def officer(request: Request) -> Caller:
     """Authenticate an officer or auditor; for everybody else there is no such page."""
-    caller = await access.signed_in(request)
-    if caller.kind is not Prefix.STAFF or not caller.roles & OFFICES:
-        raise ProblemError(Problem.NOT_FOUND)
-    return caller
+    return await access.signed_in_office(request, OFFICES)
 
 
 router = APIRouter(prefix="/console", route_class=page_route(officer), include_in_schema=False)

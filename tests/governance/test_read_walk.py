@@ -68,7 +68,7 @@ def said(row: Mapping[str, Any]) -> str:
 @pytest.mark.parametrize("row", ROWS, ids=said)
 @only_sqlite
 def test_each_read_ends_as_the_table_says(row: dict[str, Any], house: Living, wire: Wire) -> None:
-    examine(row, house, wire)
+    assert_ends_as_told(row, house, wire)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if "after" in row], ids=said)
@@ -76,18 +76,18 @@ def test_each_read_ends_as_the_table_says(row: dict[str, Any], house: Living, wi
 def test_on_postgresql_what_happened_before_counts_as_well(
     row: dict[str, Any], house: Living, wire: Wire
 ) -> None:
-    examine(row, house, wire)
+    assert_ends_as_told(row, house, wire)
 
 
 @only_postgres
 def test_on_postgresql_each_other_read_ends_as_the_table_says(house: Living, wire: Wire) -> None:
     for row in ROWS:
         if "after" not in row:
-            examine(row, house, wire)
+            assert_ends_as_told(row, house, wire)
 
 
-def examine(row: Mapping[str, Any], house: Living, wire: Wire) -> None:
-    """Ask what the row asks, and look at the answer, the values in it and the log."""
+def assert_ends_as_told(row: Mapping[str, Any], house: Living, wire: Wire) -> None:
+    """Ask what the row asks; assert the answer, the values in it and the log."""
     for happening in row.get("after", ()):
         HAPPENINGS[happening](house)
     before = house.verified()
