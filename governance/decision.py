@@ -176,16 +176,20 @@ def _collectable(entry: FieldEntry, purpose: Purpose, facts: Facts, standing: St
 def _withheld(
     entry: FieldEntry, verdict: Verdict, standing: Standing | None, protected: bool
 ) -> FieldDecision:
+    duties: tuple[str, ...] = ()
     waiting_for = {condition for _, conditions in verdict.unmet for condition in conditions}
     if verdict.denied_by and verdict.level is Level.HIDDEN and Condition.CONSENT not in waiting_for:
         reason = Reason.DENIED_BY_RULE
     elif standing is not None and not standing.permits and (protected or Condition.CONSENT in waiting_for):
         reason = standing.reason
+        duties = standing.duties
     elif verdict.denied_by:
         reason = Reason.DENIED_BY_RULE
     else:
         reason = Reason.NO_RULE
-    return FieldDecision(entry.name, Effect.HIDE, (reason,), rules=verdict.denied_by, unmet=verdict.unmet)
+    return FieldDecision(
+        entry.name, Effect.HIDE, (reason,), rules=verdict.denied_by, duties=duties, unmet=verdict.unmet
+    )
 
 
 def _allowed(
@@ -194,12 +198,14 @@ def _allowed(
     reasons = [Reason.RULE_ALLOWS]
     consent = None
     valid_until = None
+    duties = verdict.duties
     if relation is Relation.SELF:
         reasons = [Reason.OWN_DATA]
     elif standing is not None and standing.permits:
         reasons = [standing.reason]
         consent = standing.consent_id
         valid_until = standing.valid_until
+        duties = tuple(dict.fromkeys((*duties, *standing.duties)))
     if verdict.level is Level.MASKED:
         reasons.append(Reason.MASKED_BY_RULE)
     elif verdict.level is Level.EXISTS:
@@ -209,7 +215,7 @@ def _allowed(
         EFFECT_OF_LEVEL[verdict.level],
         tuple(reasons),
         rules=verdict.rules,
-        duties=verdict.duties,
+        duties=duties,
         consent=consent,
         unmet=verdict.unmet,
         valid_until=valid_until,
