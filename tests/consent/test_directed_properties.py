@@ -19,7 +19,7 @@ from consent.superseding import NoticeFact, by_id
 from policies.reasons import Reason
 
 BOOK = book_of_rules()
-directed = settings(max_examples=100, deadline=None, database=None)
+directed = settings(max_examples=80, deadline=None, database=None)
 HEALTH = ("service.health", "health.record")
 SMS = ("marketing.direct", "outreach.sms")
 NOES = st.sampled_from(["refused", "withdrawn", "revoked", "objected", "restricted", "of_a_later_version"])
@@ -350,7 +350,7 @@ def scheduled(draw: st.DrawFn) -> tuple[list[Event], Question, list[NoticeFact]]
     return log, ask(person, purpose, category, now=START + draw(st.integers(0, 12)) * DAY), facts
 
 
-@settings(max_examples=400, deadline=None, database=None)
+@settings(max_examples=250, deadline=None, database=None)
 @given(scheduled(), st.lists(st.integers(0, 1000), min_size=3, max_size=3))
 def test_d4_nothing_but_a_new_event_changes_the_answer_before_it_says(
     situation: tuple[list[Event], Question, list[NoticeFact]], thousandths: list[int]
