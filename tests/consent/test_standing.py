@@ -13,6 +13,7 @@ from consent_story import (
     START,
     actor_of,
     book_of_rules,
+    event,
     grant,
     instant,
     notices,
@@ -346,3 +347,16 @@ def test_of_two_guardianships_the_older_one_is_cited() -> None:
         hidden_categories(story("adult", ["1 self defers everything"]), ["content"], "x", START, None)
         == set()
     )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["served", "code_sent", "deferred", "unhidden", "guardian_linked", "guardian_ended", "joined", "left"],
+)
+def test_what_is_no_denial_leaves_a_consent_alone(kind: str) -> None:
+    log = grant("adult", "self", "marketing.direct", ["outreach.sms"], START)
+    log.append(event("adult", "self", kind, START + DAY, number=9))
+    ask = question_of("adult", {"purpose": "marketing.direct", "category": "outreach.sms"})
+    assert standing(log, ask, BOOK).permits is True
+    code = event("adult", "self", "code_sent", instant("6"), number=9)
+    assert standing([code], ask, BOOK).valid_until == instant("6")

@@ -29,7 +29,7 @@ from policies import book
 
 ROOT = Path(__file__).parents[2]
 TABLES = ["test_standing.py", "test_superseding.py", "test_prompting.py", "test_ages.py"]
-PROPERTIES = ["test_directed_properties.py", "test_standing_properties.py"]
+PROPERTIES = ["test_directed_times.py", "test_directed_properties.py", "test_standing_properties.py"]
 # What is quick to load and to fail comes first; the next group runs only against what is still alive.
 STANDING = [[f"tests/consent/{name}" for name in group] for group in (TABLES, PROPERTIES)]
 DECISION = [["tests/governance/test_decision.py"]]
