@@ -360,3 +360,32 @@ def test_what_is_no_denial_leaves_a_consent_alone(kind: str) -> None:
     assert standing(log, ask, BOOK).permits is True
     code = event("adult", "self", "code_sent", instant("6"), number=9)
     assert standing([code], ask, BOOK).valid_until == instant("6")
+
+
+@pytest.mark.parametrize("other", [{"actor_id": "mem_somebody"}, {"capacity": "self"}])
+def test_only_the_primary_accounts_own_joining_lends_it_a_say(other: dict[str, str]) -> None:
+    log = story("adult", ["0 primary becomes_primary home", "1 primary consents service.household household"])
+    ask = question_of("adult", {"purpose": "service.household", "category": "household"})
+    assert standing(log, ask, BOOK).permits is True
+    assert standing([log[0]._replace(**other), *log[1:]], ask, BOOK).reason is Reason.NO_AUTHORITY
+
+
+def test_of_two_links_of_one_instant_the_same_is_cited_in_any_order() -> None:
+    log = story("child", ["0 mother becomes_guardian", "1 mother consents service.health health.record"])
+    twin = log[0]._replace(event_id="evt_0000_twin")
+    ask = question_of("child", {"purpose": "service.health", "category": "health.record"})
+    for events in ([*log, twin], [twin, *log]):
+        assert standing(events, ask, BOOK).event_ids[-1] == "evt_0000_twin"
+
+
+def test_a_refusal_rests_on_no_article() -> None:
+    ask = question_of("adult", {"purpose": "marketing.direct", "category": "outreach.sms"})
+    assert standing((), ask, BOOK)._asdict() == {
+        "permits": False,
+        "reason": Reason.NO_CONSENT,
+        "consent_id": "",
+        "event_ids": (),
+        "basis": "",
+        "valid_until": None,
+        "duties": (),
+    }
