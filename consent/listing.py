@@ -11,6 +11,7 @@ from datetime import date
 
 from consent.events import Event, EventKind
 from consent.rules import Question, state_of
+from consent.superseding import NO_NOTICES, Notices
 from policies.book import RuleBook
 from policies.reasons import Reason
 from policies.terms import Category, Purpose
@@ -57,7 +58,14 @@ def consents_in(events: Iterable[Event]) -> tuple[Consent, ...]:
     return tuple(sorted(consents, key=lambda consent: (consent.ticked_at, consent.consent_id)))
 
 
-def state(events: Sequence[Event], consent: Consent, birth: date | None, now: int, book: RuleBook) -> Reason:
+def state(
+    events: Sequence[Event],
+    consent: Consent,
+    birth: date | None,
+    now: int,
+    book: RuleBook,
+    notices: Notices = NO_NOTICES,
+) -> Reason:
     """Say how a consent stands: given for all its categories, or the first reason why it is not."""
     reasons = [
         state_of(
@@ -73,6 +81,7 @@ def state(events: Sequence[Event], consent: Consent, birth: date | None, now: in
                 birth=birth,
             ),
             book,
+            notices,
         )
         for category in sorted(consent.terms.categories)
     ]

@@ -22,6 +22,7 @@ from consent.confirmation import Confirmed
 from consent.events import Capacity, Event, EventKind
 from consent.listing import Consent, Terms, consents_in, state
 from consent.records import ConsentEvent
+from consent.superseding import NO_NOTICES, Notices
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.reasons import Reason
@@ -228,11 +229,16 @@ def consent_of(tx: Transaction, consent_id: str) -> Consent | None:
 
 
 def consents_of(
-    tx: Transaction, subject_id: str, birth: date | None, now: int, book: RuleBook
+    tx: Transaction,
+    subject_id: str,
+    birth: date | None,
+    now: int,
+    book: RuleBook,
+    notices: Notices = NO_NOTICES,
 ) -> tuple[tuple[Consent, Reason], ...]:
     """Return a subject's consents, oldest first, each with how it stands at ``now``."""
     events = events_of(tx, [subject_id])[subject_id]
-    return tuple((one, state(events, one, birth, now, book)) for one in consents_in(events))
+    return tuple((one, state(events, one, birth, now, book, notices)) for one in consents_in(events))
 
 
 def _own(tx: Transaction, subject_id: str, consent_id: str) -> tuple[Consent, tuple[Event, ...]]:

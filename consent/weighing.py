@@ -13,7 +13,9 @@ from typing import Final, NamedTuple
 
 from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, age_on
 from consent.events import Capacity, Event, EventKind
-from consent.facts import THIRDS, Facts, above, stamp
+from consent.facts import Facts, above, stamp
+from consent.recipients import not_covered, reaches
+from consent.superseding import Notices, is_forged, names_processor, superseded_at
 from policies.book import RuleBook
 from policies.entries import Limits, PurposeEntry
 from policies.reasons import Reason
@@ -29,38 +31,35 @@ DENIAL_REASONS: Final[dict[str, Reason]] = {
     EventKind.OBJECTED: Reason.OBJECTED,
     EventKind.RESTRICTED: Reason.RESTRICTED,
 }
+_YES_ONCE: Final = (None, Reason.EXPIRED, Reason.NOTICE_SUPERSEDED)
 _MINUTE_MS: Final = 60_000
 
 
 class Case(NamedTuple):
-    """What weighing an act needs: the person, the rules, and what is asked for.
+    """What weighing an act needs: the person, the rules, the notices, and what is asked for.
 
-    ``line`` is the category with everything more general.
+    ``line`` is the category with everything more general, ``tier`` how grave it is for this person.
     """
 
     facts: Facts
     book: RuleBook
+    notices: Notices
     purpose: PurposeEntry
     category: Category
     recipient: str
+    processor: str
     line: frozenset[str]
+    tier: Tier | None
 
     @property
     def needs_both(self) -> bool:
         """Whether the person and a guardian must both consent."""
         return self.facts.is_minor and not self.facts.is_child and BOTH_UNTIL_MAJORITY in self.line
 
-    def tier(self, category: str) -> Tier | None:
-        """Return a category's tier for this person: under 14 nothing is below sensitive."""
-        entry = self.book.categories.get(Category(category))
-        if entry is None:
-            return None
-        return Tier.SENSITIVE if self.facts.is_child and entry.tier is not Tier.CLOSED else entry.tier
-
     @property
     def is_grave(self) -> bool:
         """Whether the category is sensitive or closed for this person."""
-        return self.tier(self.category) in (Tier.SENSITIVE, Tier.CLOSED)
+        return self.tier in (Tier.SENSITIVE, Tier.CLOSED)
 
     @property
     def needs_code(self) -> bool:
@@ -81,7 +80,7 @@ class Case(NamedTuple):
             for denial in self.facts.denials
             if (not denial.purpose or denial.purpose in purposes)
             and (not denial.categories or not denial.categories.isdisjoint(self.line))
-            and denial.recipient in ("", self.recipient)
+            and reaches(denial.recipient, self.recipient)
             and not self._is_overreach(denial)
         ]
 
@@ -91,6 +90,14 @@ class Case(NamedTuple):
             return False
         limit = MAJORITY if BOTH_UNTIL_MAJORITY in self.line else CONSENT_AGE
         return age_on(self.facts.birth, stamp(denial)) >= limit
+
+
+def tier_of(facts: Facts, book: RuleBook, category: str) -> Tier | None:
+    """Return a category's tier for this person: under 14 nothing is below sensitive."""
+    entry = book.categories.get(Category(category))
+    if entry is None:
+        return None
+    return Tier.SENSITIVE if facts.is_child and entry.tier is not Tier.CLOSED else entry.tier
 
 
 class Act(NamedTuple):
@@ -115,15 +122,17 @@ def weigh(case: Case, denials: Sequence[Event]) -> list[Act]:
         return acts
     newest: dict[str, int] = {}
     for act in acts:
-        if act.fault is None:
+        # A yes that has run out was still a yes: time alone brings nobody's older no back.
+        if act.fault in _YES_ONCE:
             newest[act.tick.actor_id] = max(newest.get(act.tick.actor_id, 0), act.tick.occurred_at)
     return [act if act.fault else _against(case, act, denials, newest) for act in acts]
 
 
 def _acts(case: Case) -> Iterator[Act]:
     """Put the three thirds of each grant together."""
-    for parts in _thirds(case).values():
-        served, ticks, confirmed = (parts.get(kind, []) for kind in THIRDS)
+    for served, ticks, confirmed in case.facts.grants(case.purpose.id):
+        if not ticks or case.category not in ticks[0].categories:
+            continue
         if not case.needs_code:
             for tick in ticks:
                 yield _act(case, served, tick, tick)
@@ -134,15 +143,6 @@ def _acts(case: Case) -> Iterator[Act]:
                 yield _act(case, served, tick, min(answers, key=lambda c: (c.occurred_at, c.event_id)))
             else:
                 yield Act(tick, (tick,), 0, 0, Reason.UNCONFIRMED)
-
-
-def _thirds(case: Case) -> dict[tuple[object, ...], dict[str, list[Event]]]:
-    grouped: dict[tuple[object, ...], dict[str, list[Event]]] = {}
-    for e in case.facts.thirds.get(case.purpose.id, ()):
-        if case.category in e.categories:
-            terms = (e.consent_id, e.actor_id, e.capacity, e.categories, e.recipient, e.notice)
-            grouped.setdefault(terms, {}).setdefault(e.kind, []).append(e)
-    return grouped
 
 
 def confirm_before(ticked_at: int, limits: Limits) -> int:
@@ -161,6 +161,8 @@ def _act(case: Case, served: Iterable[Event], tick: Event, last: Event) -> Act:
     first = min(shown, key=lambda s: (s.occurred_at, s.event_id))
     limits = [last.occurred_at + case.longest]
     limits += [e.expires_at for e in (tick, last) if e.expires_at is not None]
+    superseded = superseded_at(case.notices, tick.notice, case.facts.known_at)
+    limits += [] if superseded is None else [superseded]
     support = (first, tick) if last is tick else (first, tick, last)
     return Act(tick, support, last.occurred_at, min(limits), None)
 
@@ -173,12 +175,21 @@ def _judged(case: Case, act: Act) -> Act:
     link, fault = _authority(case, tick)
     if fault is None and not _is_separate(case, tick):
         fault = Reason.NOT_SEPARATE
-    if fault is None and tick.recipient != case.recipient:
-        fault = Reason.RECIPIENT_NOT_COVERED
+    fault = fault or not_covered(tick.recipient, case.recipient) or _misinformed(case, tick)
     if fault is None and case.facts.now >= act.ends_at:
-        fault = Reason.EXPIRED
+        by_notice = act.ends_at == superseded_at(case.notices, tick.notice, case.facts.known_at)
+        fault = Reason.NOTICE_SUPERSEDED if by_notice else Reason.EXPIRED
     support = (*act.support, link) if link else act.support
     return act._replace(support=support, fault=fault)
+
+
+def _misinformed(case: Case, tick: Event) -> Reason | None:
+    """Say what the person was not told by the notice of the tick."""
+    if is_forged(case.notices, tick.notice):
+        return Reason.NOTICE_MISMATCH
+    if case.processor and not names_processor(case.notices, tick.notice, case.processor):
+        return Reason.RECIPIENT_NOT_COVERED
+    return None
 
 
 def _authority(case: Case, tick: Event) -> tuple[Event | None, Reason | None]:
@@ -211,7 +222,7 @@ def _is_shared(case: Case, tick: Event) -> bool:
         "service" in above(case.purpose.id)
         and not case.purpose.separate
         and not tick.recipient
-        and all(case.tier(category) is Tier.BASIC for category in tick.categories)
+        and all(tier_of(case.facts, case.book, category) is Tier.BASIC for category in tick.categories)
     )
 
 
@@ -219,7 +230,7 @@ def _is_separate(case: Case, tick: Event) -> bool:
     """Say whether a consent that must stand alone mixes no tiers (网络数据安全管理条例 第六十二条)."""
     if not (case.purpose.separate or case.is_grave or tick.recipient):
         return True
-    return {case.tier(category) for category in tick.categories} == {case.tier(case.category)}
+    return all(tier_of(case.facts, case.book, category) is case.tier for category in tick.categories)
 
 
 def _against(case: Case, act: Act, denials: Sequence[Event], newest: dict[str, int]) -> Act:

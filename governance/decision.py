@@ -285,11 +285,13 @@ def _collectable(entry: FieldEntry, purpose: Purpose, facts: Facts, standing: St
 def _withheld(
     entry: FieldEntry, verdict: Verdict, standing: Standing | None, protected: bool
 ) -> FieldDecision:
+    duties: tuple[str, ...] = ()
     waiting_for = {condition for _, conditions in verdict.unmet for condition in conditions}
     if verdict.denied_by and verdict.level is Level.HIDDEN and Condition.CONSENT not in waiting_for:
         reason = Reason.DENIED_BY_RULE
     elif standing is not None and not standing.permits and (protected or Condition.CONSENT in waiting_for):
         reason = standing.reason
+        duties = standing.duties
     elif verdict.denied_by:
         reason = Reason.DENIED_BY_RULE
     else:
@@ -300,6 +302,7 @@ def _withheld(
         Effect.HIDE,
         (reason,),
         rules=verdict.denied_by,
+        duties=duties,
         unmet=verdict.unmet,
         remedies=verdict.remedies if curable else (),
     )
@@ -311,6 +314,7 @@ def _allowed(
     reasons = [Reason.RULE_ALLOWS]
     consent = None
     valid_until = None
+    duties = verdict.duties
     if lift.emergency:
         reasons = [Reason.EMERGENCY_ACCESS]
     elif relation is Relation.SELF:
@@ -319,6 +323,7 @@ def _allowed(
         reasons = [standing.reason]
         consent = standing.consent_id
         valid_until = standing.valid_until
+        duties = tuple(dict.fromkeys((*duties, *standing.duties)))
     if lift.approval is not None:
         reasons.append(Reason.APPROVED)
     if verdict.level is Level.MASKED:
@@ -330,7 +335,7 @@ def _allowed(
         EFFECT_OF_LEVEL[verdict.level],
         tuple(reasons),
         rules=verdict.rules,
-        duties=verdict.duties,
+        duties=duties,
         consent=consent,
         unmet=verdict.unmet,
         valid_until=valid_until,
