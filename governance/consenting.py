@@ -9,7 +9,7 @@ read that starts after the answer sees it, on every replica.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -18,11 +18,13 @@ from sqlalchemy import bindparam, or_, select
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
-from consent import confirmation, registry
+from consent import confirmation, noticeboard, registry
 from consent.confirmation import NotConfirmed
 from consent.events import Capacity
 from consent.listing import Consent, Terms
+from consent.notices import Misfit, misfit
 from consent.outbox import CodeMessage, CodeSender
+from consent.prompting import quiet_until
 from governance import replay, subjects
 from governance.database import Database
 from governance.identity import Caller
@@ -59,6 +61,22 @@ class UnfitConsentError(Exception):
     """The purpose or a category is not one that consent can be given for."""
 
 
+class MisfitNoticeError(Exception):
+    """What is to be agreed to does not fit the notice it names; ``misfit`` says how."""
+
+    def __init__(self, how: Misfit) -> None:
+        super().__init__(how.value)
+        self.misfit = how
+
+
+class AskedTooSoonError(Exception):
+    """The person said no to this purpose lately, and must not be asked before ``until`` (milliseconds)."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__("asked_too_soon")
+        self.until = until
+
+
 @dataclass(frozen=True, slots=True)
 class On:
     """Who acts: the caller and the member it acts for (the same for a signed-in member)."""
@@ -69,12 +87,27 @@ class On:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """How it came that somebody sees a notice.
+
+    ``opened``: the person opened the page of their own accord, so it is no asking again. ``served`` is the
+    consent whose notice was recorded as shown before; without it, showing and ticking are recorded at once.
+    """
+
+    opened: bool = False
+    served: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """A consent that waits for its code until ``confirm_by`` (milliseconds)."""
 
     consent_id: str
     confirm_by: int
     digits: int
+
+
+_AT_ONCE: Final = Prompt()
 
 
 class Consenting:
@@ -98,18 +131,65 @@ class Consenting:
         """Return the same desk with another gateway for its codes."""
         return Consenting(self._database, self._keeper, self._pepper, sender, self._birth_of)
 
-    def tick(self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None = None) -> Ticked:
-        """Record that the notice was shown and the box ticked, and send the one-time code."""
+    def may_ask_from(self, on: On, subject: SubjectId, purpose: str, now: int) -> int:
+        """Return the instant from which the person may be asked about a purpose; in the past: at once."""
+
+        def look() -> int:
+            with self._database.reading() as tx:
+                self._actor(tx, on, subject, now)
+                book = self._keeper.in_force(tx).rules.book
+                _refuse_unfit(book, Terms(purpose, frozenset(), "", ""))
+                return _quiet_until(tx, book, subject, purpose, now)
+
+        return self._keeper.attempt(look)
+
+    def serve(
+        self, on: On, subject: SubjectId, terms: Terms, prompt: Prompt, now: int, once: Once | None = None
+    ) -> str:
+        """Record that a notice was shown, and return the id of the consent that it may lead to."""
+        return self._keeper.attempt(lambda: self._serve(on, subject, terms, prompt, now, once))
+
+    def _serve(
+        self, on: On, subject: SubjectId, terms: Terms, prompt: Prompt, now: int, once: Once | None
+    ) -> str:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            _refuse_unfit(book, terms)
+            actor = self._actor(tx, on, subject, now)
+            subjects.change(tx, [subject])
+            earlier = replay.earlier(tx, on.caller.actor_id, once, now)
+            if earlier is not None:
+                return earlier
+            actor = _shown_to(actor, _locale_of(tx, terms, now), prompt)
+            if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
+                tx.commit()  # that somebody wanted to ask stays on record
+                raise AskedTooSoonError(until)
+            consent_id = registry.serve(tx, subject, terms, actor, now)
+            replay.remember(tx, on.caller.actor_id, once, consent_id, now)
+            self._log(tx, "consent.served", on, subject, now, resource=consent_id, purpose=terms.purpose)
+            tx.commit()
+        return consent_id
+
+    def tick(
+        self,
+        on: On,
+        subject: SubjectId,
+        terms: Terms,
+        now: int,
+        once: Once | None = None,
+        prompt: Prompt = _AT_ONCE,
+    ) -> Ticked:
+        """Record that the box below the notice was ticked, and send the one-time code."""
         if self._sender is None:
             raise NoGatewayError
-        ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once))
+        ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once, prompt))
         if message is not None:
             # After the commit: a code for a consent that was rolled back must not reach anybody.
             self._sender.send(message)
         return ticked
 
     def _tick(
-        self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None
+        self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None, prompt: Prompt
     ) -> tuple[Ticked, CodeMessage | None]:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
@@ -119,7 +199,15 @@ class Consenting:
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
                 return _ticked(book, self._existing(tx, earlier)), None
-            consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
+            actor = _shown_to(actor, _locale_of(tx, terms, now), prompt)
+            if prompt.served is None:
+                if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
+                    tx.commit()
+                    raise AskedTooSoonError(until)
+                consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
+            else:
+                consent_id = prompt.served
+                registry.tick(tx, subject, consent_id, terms, actor, now)
             consent = self._existing(tx, consent_id)
             code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
             assert code is not None, "a consent that was just ticked has no used code"
@@ -240,6 +328,28 @@ class Consenting:
             evidence = {"request": on.request_id, "via": "session"}
         return registry.Actor(on.member, capacity, evidence)
 
+    def _hushed(
+        self,
+        tx: Transaction,
+        on: On,
+        subject: SubjectId,
+        purpose: str,
+        prompt: Prompt,
+        book: RuleBook,
+        now: int,
+    ) -> int:
+        """Return until when this must not be asked, with an entry that says so; 0 if it may.
+
+        Whoever came by themselves is not being asked: a signed-in member always did.
+        """
+        if prompt.opened or on.caller.kind is Prefix.MEMBER:
+            return 0
+        until = _quiet_until(tx, book, subject, purpose, now)
+        if until <= now:
+            return 0
+        self._log(tx, "consent.not_asked", on, subject, now, Verdict.DENY, purpose=purpose)
+        return until
+
     def _note(
         self,
         tx: Transaction,
@@ -287,6 +397,23 @@ def _refuse_unfit(book: RuleBook, terms: Terms) -> None:
     fitting = purpose is not None and purpose.consent_days > 0
     if not fitting or any(Category(one) not in book.categories for one in terms.categories):
         raise UnfitConsentError
+
+
+def _locale_of(tx: Transaction, terms: Terms, now: int) -> str:
+    """Return the language of the notice that the terms name, or refuse what does not fit it."""
+    how, locale = misfit(noticeboard.versions_of(tx, terms.notice.partition("@")[0]), terms, now)
+    if how is not None:
+        raise MisfitNoticeError(how)
+    return locale
+
+
+def _quiet_until(tx: Transaction, book: RuleBook, subject: SubjectId, purpose: str, now: int) -> int:
+    return quiet_until(registry.events_of(tx, [subject])[subject], subject, purpose, now, book.limits)
+
+
+def _shown_to(actor: registry.Actor, locale: str, prompt: Prompt) -> registry.Actor:
+    opened = {"opened": "person"} if prompt.opened else {}
+    return replace(actor, evidence={**actor.evidence, "locale": locale, **opened})
 
 
 def _ticked(book: RuleBook, consent: Consent) -> Ticked:

@@ -92,6 +92,7 @@ class Scope(StrEnum):
     AUDIT = "audit"
     ON_BEHALF = "on_behalf"
     SEARCHES = "searches"
+    NOTICES = "notices"
 
 
 @dataclass(frozen=True, slots=True)

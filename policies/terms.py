@@ -137,6 +137,20 @@ class Gender(StrEnum):
     OTHER = "other"
 
 
+class Method(StrEnum):
+    """What is done with data: the kinds of processing of 个人信息保护法 第四条第二款, and 第二十四条."""
+
+    COLLECT = "collect"
+    STORE = "store"
+    USE = "use"
+    REFINE = "refine"
+    TRANSMIT = "transmit"
+    PROVIDE = "provide"
+    PUBLISH = "publish"
+    DELETE = "delete"
+    AUTOMATED_DECISION = "automated_decision"
+
+
 class Channel(StrEnum):
     """How a message travels."""
 
