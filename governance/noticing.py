@@ -125,8 +125,11 @@ class Noticing:
 def _faults(book: RuleBook, draft: Draft, newest: Notice | None, now: int) -> Iterator[tuple[str, str]]:
     """Find everything in a draft that does not fit, each with the member it is about."""
     contents = draft.contents
-    if Purpose(contents.purpose) not in book.purposes:
+    purpose = book.purposes.get(Purpose(contents.purpose))
+    if purpose is None:
         yield "purpose", "unknown_purpose"
+    elif contents.retention_days > purpose.retention_days:
+        yield "retention_days", "longer_than_the_rules_allow"
     if any(Category(one) not in book.categories for one in contents.categories):
         yield "categories", "unknown_category"
     if set(draft.wordings) != set(LOCALES):

@@ -103,6 +103,12 @@ class Tier(StrEnum):
     CLOSED = "closed"
 
 
+class Jurisdiction(StrEnum):
+    """Whose law a purpose and its legal bases stand under: those whose articles and ages are known here."""
+
+    CN = "cn"
+
+
 class Condition(StrEnum):
     """The closed set of named facts a rule may ask for.
 

@@ -138,15 +138,24 @@ async def purposes(request: Request) -> Response:
 def _purpose_body(purpose: PurposeEntry, book: RuleBook) -> dict[str, object]:
     return {
         "id": purpose.id,
+        "parent": purpose.parent,
         "title": _title_body(purpose.title),
         "dpv": purpose.dpv or None,
         "needs_consent": purpose.needs_consent,
         "separate": purpose.separate,
         "double_confirm": purpose.double_confirm,
+        "both_required": purpose.both_required,
         "profiled": purpose.profiled,
         "consent_days": purpose.consent_days,
+        "retention_days": purpose.retention_days,
+        "jurisdiction": purpose.jurisdiction.value,
         "legal_bases": [
-            {"law": basis.law, "categories": sorted(basis.categories), "under_14": basis.under_14}
+            {
+                "law": basis.law,
+                "categories": sorted(basis.categories),
+                "under_14": basis.under_14,
+                "jurisdiction": basis.jurisdiction.value,
+            }
             for basis in book.bases
             if basis.purpose == purpose.id
         ],
