@@ -83,7 +83,7 @@ async def notice(request: Request, notice_id: str) -> Response:
 async def publish(request: Request, form: NoticeForm) -> Response:
     """Publish a version; a change of its terms ends older consents at ``effective_from``."""
     service, caller = access.service_of(request), access.caller_of(request)
-    once, draft = await access.once_of(request), _draft(form)
+    once, draft = await access.once_of(request), draft_of(form)
     request_id = access.request_id_of(request)
     try:
         published = await access.in_store(
