@@ -1,6 +1,6 @@
 """``governance notice``: see what people are told, and publish the next version of it.
 
-A file to publish holds the body of ``POST /v1/notices``, one JSON object; publishing it twice changes nothing.
+A file to publish holds the body of ``POST /v1/notices``; publishing the same file twice changes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -20,6 +21,8 @@ from governance.commands import DENIED, DONE, FAILED, USAGE, settings
 from governance.noticing import NoticeMovedError, NotPublisherError, UnfitNoticeError
 from governance.problems import ProblemError
 from governance.wiring import Service, assemble
+
+_NO_OFFICE: Final = "此人没有这项职责 / this person does not hold the office for it"
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -53,12 +56,12 @@ def publish(chosen: argparse.Namespace, service: Service) -> int:
     except ProblemError as error:
         return _complain(FAILED, error.problem.sentence("en"), *map(str, error.errors))
     caller = identity.staff(service.database.look, chosen.by)
+    if caller is None:
+        return _complain(DENIED, _NO_OFFICE)
     try:
-        if caller is None:
-            raise NotPublisherError
         published = service.noticing.publish(caller, draft, service.clock())
     except NotPublisherError:
-        return _complain(DENIED, "此人没有这项职责 / this person does not hold the office for it")
+        return _complain(DENIED, _NO_OFFICE)
     except UnfitNoticeError as error:
         return _complain(FAILED, str(error))
     except NoticeMovedError:

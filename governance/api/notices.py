@@ -101,7 +101,8 @@ async def publish(request: Request, form: NoticeForm) -> Response:
     return access.as_json(notice_body(published, service.clock(), newest=True), 201)
 
 
-def _draft(form: NoticeForm) -> Draft:
+def draft_of(form: NoticeForm) -> Draft:
+    """Return the draft that a body describes."""
     effective_from = None if form.effective_from is None else instant(form.effective_from)
     if form.effective_from is not None and effective_from is None:
         raise ProblemError(
