@@ -150,7 +150,7 @@ def _acts(case: Case) -> Iterator[Act]:
             if answers:
                 yield _act(case, served, tick, min(answers, key=lambda c: (c.occurred_at, c.event_id)))
             else:
-                yield Act(tick, (tick,), 0, 0, Reason.UNCONFIRMED)
+                yield _incomplete(tick, Reason.UNCONFIRMED)
 
 
 def confirm_before(ticked_at: int, limits: Limits) -> int:
@@ -165,7 +165,7 @@ def _in_time(case: Case, tick: Event, answer: Event) -> bool:
 def _act(case: Case, served: Iterable[Event], tick: Event, last: Event) -> Act:
     shown = [s for s in served if s.occurred_at <= tick.occurred_at]
     if not shown:
-        return Act(tick, (tick,), 0, 0, Reason.NO_CONSENT)  # nobody was shown what the tick agrees to
+        return _incomplete(tick, Reason.NO_CONSENT)  # nobody was shown what the tick agrees to
     first = min(shown, key=lambda s: (s.occurred_at, s.event_id))
     limits = [last.occurred_at + case.longest]
     limits += [e.expires_at for e in (tick, last) if e.expires_at is not None]
@@ -173,6 +173,10 @@ def _act(case: Case, served: Iterable[Event], tick: Event, last: Event) -> Act:
     limits += [] if superseded is None else [superseded]
     support = (first, tick) if last is tick else (first, tick, last)
     return Act(tick, support, last.occurred_at, min(limits), None)
+
+
+def _incomplete(tick: Event, fault: Reason) -> Act:
+    return Act(tick, (tick,), 0, 0, fault)
 
 
 def _judged(case: Case, act: Act) -> Act:
@@ -187,8 +191,9 @@ def _judged(case: Case, act: Act) -> Act:
     if fault is None and case.facts.now >= act.ends_at:
         by_notice = act.ends_at == superseded_at(case.notices, tick.notice, case.facts.known_at)
         fault = Reason.NOTICE_SUPERSEDED if by_notice else Reason.EXPIRED
-    support = (*act.support, link) if link else act.support
-    return act._replace(support=support, fault=fault)
+    if link:
+        act = act._replace(support=(*act.support, link))
+    return act._replace(fault=fault) if fault else act
 
 
 def _misinformed(case: Case, tick: Event) -> Reason | None:

@@ -8,6 +8,7 @@ reason in ``equivalent.toml``; an entry that fits no surviving mutant any more i
 
 from __future__ import annotations
 
+import functools
 import importlib.abc
 import importlib.machinery
 import os
@@ -23,14 +24,12 @@ import mutating
 import pytest
 from mutating import Mutant
 
-import policies.book
-import policies.declarations
-import policies.grants
 import policies.plan  # noqa: F401 - loaded once, before the forks
+from policies import book
 
 ROOT = Path(__file__).parents[2]
 TABLES = ["test_standing.py", "test_superseding.py", "test_prompting.py", "test_ages.py"]
-PROPERTIES = ["test_directed_properties.py", "test_standing_properties.py"]
+PROPERTIES = ["test_directed_times.py", "test_directed_properties.py", "test_standing_properties.py"]
 # What is quick to load and to fail comes first; the next group runs only against what is still alive.
 STANDING = [[f"tests/consent/{name}" for name in group] for group in (TABLES, PROPERTIES)]
 DECISION = [["tests/governance/test_decision.py"]]
@@ -105,13 +104,19 @@ def told(done: int, of: int, alive: int, since: float) -> None:
     spent = time.monotonic() - since
     left = spent / done * (of - done)
     line = f"{done}/{of} mutants, {alive} alive, {spent:.0f} s, about {left:.0f} s left"
-    print(f"\r{line:<78}" if WIDE else line, end="" if WIDE else "\n", flush=True)
+    say(line, end="" if WIDE else "\n")
+
+
+def say(line: str, end: str) -> None:
+    print(f"\r{line:<78}" if WIDE else line, end=end, flush=True)
 
 
 def main(wanted: Sequence[str]) -> int:
     hypothesis.settings.register_profile("mutants", derandomize=True, database=None, deadline=None)
     hypothesis.settings.load_profile("mutants")
     os.chdir(ROOT)
+    book.load_book = functools.cache(book.load_book)  # the rules are read once, as in the conftest
+    book.load_book(book.packaged_rules())
     # Before the forks nothing of the rooms that are mutated may have been loaded.
     assert not {name for name in sys.modules if name.partition(".")[0] in ("consent", "governance")}
     files = [file for file in TARGETS if not wanted or file in wanted]
@@ -126,18 +131,18 @@ def main(wanted: Sequence[str]) -> int:
     for done, (mutant, survived) in enumerate(survivors(todo, os.cpu_count() or 1), start=1):
         if survived:
             alive.append(mutant)
+            if mutant.name not in excused:
+                say(f"{mutant.file}:{mutant.line} in {mutant.scope}: {mutant.change}", end="\n")
         if WIDE or done % 50 == 0:
             told(done, len(todo), len(alive), since)
     return judged(todo, alive, excused, time.monotonic() - since)
 
 
 def judged(todo: Sequence[Mutant], alive: Sequence[Mutant], excused: Collection[str], spent: float) -> int:
-    """Print the survivors and the figures; return the exit code."""
+    """Print the figures; return the exit code."""
     print()
     equivalent = {one.name for one in alive}.intersection(excused)
     unexcused = [one for one in alive if one.name not in equivalent]
-    for one in sorted(unexcused, key=lambda one: (one.file, one.line)):
-        print(f"alive  {one.file}:{one.line} in {one.scope}: {one.change}")
     stale = set(excused) - equivalent
     for name in sorted(stale):
         print(f"stale  equivalent.toml: {name} is killed, or there is no such mutant")
