@@ -9,7 +9,7 @@ read that starts after the answer sees it, on every replica.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -18,19 +18,18 @@ from sqlalchemy import bindparam, or_, select
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
-from consent import confirmation, noticeboard, registry
+from consent import confirmation, registry
 from consent.confirmation import NotConfirmed
 from consent.events import Capacity
 from consent.listing import Consent, Terms
-from consent.notices import Misfit, misfit
 from consent.outbox import CodeMessage, CodeSender
-from consent.prompting import quiet_until
 from governance import replay, subjects
 from governance.database import Database
 from governance.identity import Caller
 from governance.records import RelationRow
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
+from governance.showing import AskedTooSoonError, Prompt, asked_from, locale_of, shown_to
 from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix
@@ -61,22 +60,6 @@ class UnfitConsentError(Exception):
     """The purpose or a category is not one that consent can be given for."""
 
 
-class MisfitNoticeError(Exception):
-    """What is to be agreed to does not fit the notice it names; ``misfit`` says how."""
-
-    def __init__(self, how: Misfit) -> None:
-        super().__init__(how.value)
-        self.misfit = how
-
-
-class AskedTooSoonError(Exception):
-    """The person said no to this purpose lately, and must not be asked before ``until`` (milliseconds)."""
-
-    def __init__(self, until: int) -> None:
-        super().__init__("asked_too_soon")
-        self.until = until
-
-
 @dataclass(frozen=True, slots=True)
 class On:
     """Who acts: the caller and the member it acts for (the same for a signed-in member)."""
@@ -84,18 +67,6 @@ class On:
     caller: Caller
     member: ActorId
     request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """How it came that somebody sees a notice.
-
-    ``opened``: the person opened the page of their own accord, so it is no asking again. ``served`` is the
-    consent whose notice was recorded as shown before; without it, showing and ticking are recorded at once.
-    """
-
-    opened: bool = False
-    served: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +110,7 @@ class Consenting:
                 self._actor(tx, on, subject, now)
                 book = self._keeper.in_force(tx).rules.book
                 _refuse_unfit(book, Terms(purpose, frozenset(), "", ""))
-                return _quiet_until(tx, book, subject, purpose, now)
+                return asked_from(tx, book, subject, purpose, now)
 
         return self._keeper.attempt(look)
 
@@ -160,7 +131,7 @@ class Consenting:
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
                 return earlier
-            actor = _shown_to(actor, _locale_of(tx, terms, now), prompt)
+            actor = shown_to(actor, locale_of(tx, terms, now), prompt)
             if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
                 tx.commit()  # that somebody wanted to ask stays on record
                 raise AskedTooSoonError(until)
@@ -199,7 +170,7 @@ class Consenting:
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
                 return _ticked(book, self._existing(tx, earlier)), None
-            actor = _shown_to(actor, _locale_of(tx, terms, now), prompt)
+            actor = shown_to(actor, locale_of(tx, terms, now), prompt)
             if prompt.served is None:
                 if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
                     tx.commit()
@@ -344,7 +315,7 @@ class Consenting:
         """
         if prompt.opened or on.caller.kind is Prefix.MEMBER:
             return 0
-        until = _quiet_until(tx, book, subject, purpose, now)
+        until = asked_from(tx, book, subject, purpose, now)
         if until <= now:
             return 0
         self._log(tx, "consent.not_asked", on, subject, now, Verdict.DENY, purpose=purpose)
@@ -397,23 +368,6 @@ def _refuse_unfit(book: RuleBook, terms: Terms) -> None:
     fitting = purpose is not None and purpose.consent_days > 0
     if not fitting or any(Category(one) not in book.categories for one in terms.categories):
         raise UnfitConsentError
-
-
-def _locale_of(tx: Transaction, terms: Terms, now: int) -> str:
-    """Return the language of the notice that the terms name, or refuse what does not fit it."""
-    how, locale = misfit(noticeboard.versions_of(tx, terms.notice.partition("@")[0]), terms, now)
-    if how is not None:
-        raise MisfitNoticeError(how)
-    return locale
-
-
-def _quiet_until(tx: Transaction, book: RuleBook, subject: SubjectId, purpose: str, now: int) -> int:
-    return quiet_until(registry.events_of(tx, [subject])[subject], subject, purpose, now, book.limits)
-
-
-def _shown_to(actor: registry.Actor, locale: str, prompt: Prompt) -> registry.Actor:
-    opened = {"opened": "person"} if prompt.opened else {}
-    return replace(actor, evidence={**actor.evidence, "locale": locale, **opened})
 
 
 def _ticked(book: RuleBook, consent: Consent) -> Ticked:

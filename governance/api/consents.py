@@ -14,19 +14,12 @@ from consent.prompting import NEVER
 from consent.registry import SubjectClosedError, UnknownConsentError
 from governance.api import access
 from governance.api.forms import CodeForm, ConsentForm, PromptForm, ServedForm, WithdrawForm
-from governance.consenting import (
-    AskedTooSoonError,
-    MisfitNoticeError,
-    NoGatewayError,
-    NoSuchConsentError,
-    On,
-    Prompt,
-    UnfitConsentError,
-)
+from governance.consenting import NoGatewayError, NoSuchConsentError, On, UnfitConsentError
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
 from governance.replay import KeyReusedError
+from governance.showing import AskedTooSoonError, MisfitNoticeError, Prompt
 from governance.times import rfc3339
 from policies.identifiers import Prefix, pattern
 from policies.reasons import Reason
