@@ -8,7 +8,7 @@ the permit is spent and consent is looked at again, so a withdrawal in between s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import bindparam, insert, select
 
 from audit import ledger
+from audit.entry import Entry
 from governance import cadence, facts, replay, testimony
 from governance.asking import RecipientAnswer, SendAsk, Unrecorded
 from governance.database import Database
@@ -26,7 +27,7 @@ from governance.opening import Opening
 from governance.permits import Permit, PermitDesk
 from governance.records import Message, PermitUse, Review
 from governance.replay import Once
-from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
+from governance.rulekeeping import InForce, RuleKeeper, Rules, RulesUnavailableError
 from governance.subjects import Hold
 from governance.vault import Found, Vault
 from policies.identifiers import Prefix, new_id
@@ -90,7 +91,8 @@ class Dispatch:
         try:
             with self._database.transaction() as tx:
                 found = self._vault.find(tx, set(ask.recipients), (), Hold.CHANGE)
-                rules = self._keeper.in_force(tx).rules
+                force = self._keeper.in_force(tx)
+                rules = force.rules
                 screened = _Screened(rules, ask)
                 known = self._facts(tx, rules, found, ask, now)
                 earlier = replay.earlier(tx, ask.caller.actor_id, once, now)
@@ -114,7 +116,9 @@ class Dispatch:
                     )
                     for one, fact, what in decided
                 ]
-                receipts = ledger.append(tx, entries)
+                receipts = ledger.append(
+                    tx, entries + _rehearse(force, ask, decided, screened, taken, entries)
+                )
                 # A crash before the next line: no slot, no entry. After it: an entry, no permit was signed.
                 tx.commit()
         except RulesUnavailableError:
@@ -123,7 +127,7 @@ class Dispatch:
             return Unrecorded()
         answers = tuple(
             self._answer(rules, ask, one, entry.decision, what, receipt.index, now)
-            for (one, _, what), entry, receipt in zip(decided, entries, receipts, strict=True)
+            for (one, _, what), entry, receipt in zip(decided, entries, receipts, strict=False)
         )
         return Sent(ask.message_id, screened.gravest(), answers)
 
@@ -264,6 +268,29 @@ class Dispatch:
         except CANNOT_RECORD:
             return Unrecorded()
         return spent
+
+
+def _rehearse(
+    force: InForce,
+    ask: SendAsk,
+    decided: Sequence[tuple[SubjectId, Facts, SendDecision]],
+    screened: _Screened,
+    taken: Mapping[SubjectId, int],
+    entries: Sequence[Entry],
+) -> list[Entry]:
+    """Return an entry for each recipient for whom rehearsed rules would have decided differently.
+
+    The text is not screened anew: what is rehearsed here is who may write to whom for what.
+    """
+    found = []
+    for book, plan in force.rehearsals:
+        for (one, fact, was), entry in zip(decided, entries, strict=True):
+            left = book.limits.promotions_per_member_per_day - taken.get(one, 0)
+            outcome = screened.outcome(audience_of(fact))
+            other = decide_send(book, plan, _channel(ask), ask.purpose, fact, outcome, left)
+            if other.outcome is not was.outcome:
+                found.append(testimony.of_rehearsed_message(entry, other, book.fingerprint))
+    return found
 
 
 def _decide(rules: Rules, ask: SendAsk, fact: Facts, screened: ScreeningOutcome, taken: int) -> SendDecision:

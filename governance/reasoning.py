@@ -2,8 +2,8 @@
 
 Promises every row that spoke about each field, which of them applied, what the others lacked, and the allow
 rows that came nearest; a nearest row is a fact about the rules and no advice. The facts are those on record
-for the instant of the decision (``governance.recollecting``), as if the person had hidden nothing: what
-somebody hid is not told here either. Whoever calls has logged the look before.
+for the instant of the decision (``governance.recollecting``), as if the person had hidden nothing, and rows
+about hiding are left out: what somebody hid is not told here either. Whoever calls has logged the look.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from governance.wiring import Service
 from policies.entries import Grant
 from policies.nearest import Explanation, Near, Spoken, explain
 from policies.questions import Question
-from policies.terms import EFFECT_OF_LEVEL, FieldName, Level
+from policies.terms import EFFECT_OF_LEVEL, Condition, FieldName, Level
 from policies.wording import CONDITIONS, RELATIONS
 
 _LEVELS: Final = {
@@ -84,7 +84,7 @@ def _of_field(
     return FieldReasons(
         field,
         in_language(entry.title, language),
-        tuple(_row(one, say, language) for one in found.spoken),
+        tuple(_row(one, say, language) for one in found.spoken if not _about_hiding(one.grant)),
         tuple(_near(one, rules, say, language) for one in found.nearest),
         _moved(question, field, found),
     )
@@ -95,6 +95,11 @@ def _moved(question: Past, field: FieldName, found: Explanation) -> bool:
     if recorded is None or "not_available" in recorded.why:
         return False
     return recorded.effect is not EFFECT_OF_LEVEL[found.verdict.level] and bool(recorded.rules)
+
+
+def _about_hiding(grant: Grant) -> bool:
+    """Say whether a row is about hiding: telling whether it applied would tell what was hidden."""
+    return Condition.HIDDEN in grant.conditions
 
 
 def _row(one: Spoken, say: Say, language: str) -> str:

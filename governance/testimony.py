@@ -132,6 +132,24 @@ def of_rehearsal(ask: Ask, facts: Facts, decisions: Sequence[FieldDecision], pol
     )
 
 
+def of_rehearsed_message(entry: Entry, decision: SendDecision, policy: str) -> Entry:
+    """Return the entry of what rehearsed rules would have made of a message; it names no recipient."""
+    assert entry.message is not None, "only messages come here"
+    return Entry(
+        t=entry.t,
+        kind=Kind.ADMIN,
+        act="rules.rehearsed",
+        dec=Verdict.PERMIT,
+        actor=Actor(Party(ActorType.SYSTEM, "rules")),
+        why=tuple(reason.value for reason in decision.reasons),
+        message=entry.message._replace(outcome=decision.outcome, rules=()),
+        purpose=entry.purpose,
+        policy=policy,
+        request=entry.request,
+        corr=entry.decision,
+    )
+
+
 def of_failure(ask: Ask, names: Pseudonyms, now: int) -> Entry:
     """Return the entry that says: what was allowed did not open. It follows the decision's own entry."""
     return Entry(

@@ -205,8 +205,11 @@ def _in_place(told: Body | Problem, spoken: str) -> Body:
 
 
 def _desk(request: Request, caller: Caller) -> Desk | None:
+    """Return the desk that offers requests; none for a key with which no approval could be asked for."""
     service = access.service_of(request)
     if service.approvals is None or service.settings.public_url is None:
+        return None
+    if Scope.CONSENTS not in caller.scopes:
         return None
     return Desk(service.ring.cursor_key, caller, service.settings.public_url)
 
@@ -214,7 +217,7 @@ def _desk(request: Request, caller: Caller) -> Desk | None:
 @router.post("/requests", operation_id="request_access", summary="AuthZEN access request")
 async def request_access(request: Request, form: RequestForm) -> Response:
     """Ask for the approval that would lift a denial; the denial offers this where it would help."""
-    caller = admitted(request, Scope.CHECKS)
+    caller = admitted(request, Scope.CONSENTS)  # as at /v1/approvals: asking is more than checking
     service, desk = access.service_of(request), _desk(request, caller)
     approvals = service.approvals
     if desk is None or approvals is None:
@@ -255,7 +258,7 @@ async def get_access_request(
 ) -> Response:
     """Tell the caller who opened it how an access request stands."""
     caller = access.caller_of(request)
-    access.require(caller, Scope.CHECKS)
+    access.require(caller, Scope.CONSENTS)
     service, desk = access.service_of(request), _desk(request, caller)
     approvals = service.approvals
     if desk is None or approvals is None:

@@ -109,8 +109,9 @@ def test_what_was_denied_for_want_of_approval_can_be_asked_for(
     body = json.loads(pep.wire.call("GET", path, headers=key).content)
     assert (body["task"]["status"], body["result"]) == ("approved", {"mode": "reevaluate"})
     assert pep.evaluate(asked)["decision"] is True
-    other = {"authorization": f"Bearer {pep.house.key(world.SENDER)}"}
-    assert pep.wire.call("GET", path, headers=other).status_code == 404
+    other = Pep(house, pep.wire, world.SENDER).with_scopes("consents on_behalf")
+    theirs = {"authorization": f"Bearer {other.house.key(world.SENDER)}"}
+    assert pep.wire.call("GET", path, headers=theirs).status_code == 404
 
 
 def test_a_token_binds_caller_question_evaluation_and_time(pep: Pep, house: Living) -> None:
@@ -132,9 +133,9 @@ def test_a_token_binds_caller_question_evaluation_and_time(pep: Pep, house: Livi
             400,
             "no_such_denial",
         )
-    other = Pep(house, pep.wire, world.SENDER).with_scopes("checks on_behalf")
+    other = Pep(house, pep.wire, world.SENDER).with_scopes("consents on_behalf")
     assert other.post("requests", good).status_code == 400
-    assert pep.with_scopes("checks").post("requests", good).status_code == 403
+    assert pep.with_scopes("consents").post("requests", good).status_code == 403
     house.clock.advance(15 * MINUTE - 1)
     assert pep.post("requests", good).status_code == 201
     house.clock.advance(1)
@@ -152,6 +153,14 @@ def test_a_request_that_cannot_be_recorded_is_none(
     assert house.sql("SELECT * FROM approval") == []
     house.sql(*ACCEPT[house.engine])
     assert pep.post("requests", body).status_code == 201
+
+
+def test_a_key_that_may_not_ask_for_approvals_is_offered_none_and_opens_none(pep: Pep) -> None:
+    good = {**OWN, "denial": denial_of(pep.evaluate(OWN))}
+    checking = pep.with_scopes("checks on_behalf")
+    assert "access_request" not in checking.evaluate(OWN)["context"]
+    assert checking.post("requests", good).status_code == 403
+    assert pep.post("requests", good).status_code == 201
 
 
 def test_only_denials_that_an_approval_would_lift_offer_a_request(pep: Pep) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import load
 import policy_bench
+import whatif_bench
 
 from governance import seeding, world
 from governance.settings import read_settings
@@ -253,6 +254,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         print("policy ", end="", flush=True)
         rows += policy_bench.measure()
+        print("\nwhat-if ", end="", flush=True)
+        rows += whatif_bench.measure()
         print("\nscreening ", end="", flush=True)
         rows += screening_rows()
         print("\nHTTP ", end="", flush=True)

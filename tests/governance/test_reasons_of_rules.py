@@ -98,6 +98,7 @@ def test_what_somebody_hid_is_not_told_to_officers_either(house: Living, wire: W
     told = of_field(house, read(wire, house, body), "viewing_history")
     assert told == shown
     assert not told.moved
+    assert not [line for line in told.rows if "H-CONT-02" in line]
 
 
 def test_an_entry_about_somebody_erased_from_the_log_cannot_be_asked_again(house: Living, wire: Wire) -> None:

@@ -24,6 +24,7 @@ from policies.book import fingerprint, load_book, packaged_rules
 from policies.identifiers import Prefix, new_id
 from policies.terms import Action, ActorId, Effect, FieldName, Purpose, SubjectId
 
+NO_PROMOTION = "p, sender, *, channel.sms, send, *, marketing.direct, -, deny, -, S-SE-99, S6\n"
 OFFICER, SECOND = ActorId(world.OFFICER.id), ActorId(world.PRIVACY_ADMIN.id)
 AGENT = ActorId(world.WANG_MIN.id)
 NO_MOBILE = "p, agent, *, category:contact.phone, read.exists, *, service.delivery, -, deny, -, S-AG-99, S6\n"
@@ -265,6 +266,24 @@ def test_shadow_rows_of_the_version_in_force_are_heard_in_the_log_only(
     publish(house, changed("rows", lambda _: NO_MOBILE, "shadow.csv"))
     assert effect(ask(house.service, house.clock())) is Effect.MASK
     assert [one.effect for one in rehearsals(house)[0].fields] == [Effect.HIDE]
+
+
+def test_a_shadow_version_is_heard_about_messages_too_and_sends_nothing(
+    house: Living, wire: Wire, changed: Callable[..., tuple[bytes, str]]
+) -> None:
+    silent = changed("silent", lambda text: text + NO_PROMOTION)
+    version = house.service.desk.draft(*silent, "", OFFICER, house.clock())
+    house.service.desk.rehearse(version.number, SECOND, house.clock())
+    message = {
+        "sender": world.SENDER.id, "channel": "sms", "purpose": "marketing.direct",
+        "text": "【张家小铺】周末绘本八折，拒收请回复R",
+        "recipients": [world.ZHANG_LI.id, world.GRANDMOTHER.id],
+    }  # fmt: skip
+    sent = wire.post("/v1/messages", message, key=house.key(world.SENDER)).json()
+    assert [one["outcome"] for one in sent["recipients"]] == ["admit", "refuse"]
+    (heard,) = rehearsals(house)
+    assert heard.message is not None
+    assert (heard.message.outcome, heard.subjects, heard.why) == ("refuse", (), ("denied_by_rule",))
 
 
 def test_a_shadow_version_that_does_not_load_stops_nothing(

@@ -57,11 +57,10 @@ def fault_in(answer: httpx2.Response, codes: frozenset[str], language: str) -> s
 
 def keeper_of(call: Call) -> str:
     """Return a caller whom this route serves."""
-    served = ("200", "201", "303", "410", "404")  # a desk that is not there is asked like one that is
-    return min(
-        (one for one in reversed(CALLERS) if call.expected(one)[:3] in served),
-        key=lambda one: served.index(call.expected(one)[:3]) == len(served) - 1,
-    )
+    # What was never offered cannot be asked for well (400), and a route may look for what is not there (404).
+    served = ("200", "201", "303", "410", "400", "404")
+    found = [one for one in reversed(CALLERS) if call.expected(one)[:3] in served]
+    return min(found, key=lambda one: call.expected(one).startswith("404"))
 
 
 def attempts(house: Living, *, with_body: bool = False) -> list[tuple[Call, Attempt]]:
