@@ -99,6 +99,10 @@ class Facts:
         self.denials = [e for kind, same in self._found.items() if kind not in _NO_DENIAL for e in same]
         self._grants: dict[str, Sequence[Thirds]] = {}
 
+    def is_under(self, age: int) -> bool:
+        """Say whether the person is below one of the two ages that the rules know, 14 or 18."""
+        return self.is_child if age == CONSENT_AGE else self.is_minor
+
     def of(self, kind: EventKind) -> Sequence[Event]:
         """Return the events of one kind."""
         return self._found.get(kind, ())

@@ -21,8 +21,8 @@ from sqlalchemy import bindparam, func, insert, select
 from consent.confirmation import Confirmed
 from consent.events import Capacity, Event, EventKind
 from consent.listing import Consent, Terms, consents_in, state
+from consent.noticeboard import behind
 from consent.records import ConsentEvent
-from consent.superseding import NO_NOTICES, Notices
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.reasons import Reason
@@ -101,17 +101,54 @@ def serve_and_tick(
         SubjectClosedError: the person has been erased.
         ValueError: the terms name no purpose, category or notice.
     """
+    consent_id = serve(tx, subject_id, terms, actor, now)
+    tick(tx, subject_id, consent_id, terms, actor, now, expires_at=expires_at)
+    return consent_id
+
+
+def serve(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> str:
+    """Record that the notice was shown to the actor; return the id of the consent it may lead to.
+
+    Raises:
+        SubjectClosedError: the person has been erased.
+        ValueError: the terms name no purpose, category or notice.
+    """
     if not (terms.purpose and terms.categories and terms.notice):
         raise ValueError("a consent names a purpose, its categories and the notice that was shown")
     if any(event.kind == EventKind.ERASED for event in events_of(tx, [subject_id])[subject_id]):
         raise SubjectClosedError
     consent_id = new_id(Prefix.CONSENT)
-    served = _happened(EventKind.SERVED, subject_id, actor, now, terms=terms, consent_id=consent_id)
+    record(tx, _happened(EventKind.SERVED, subject_id, actor, now, terms=terms, consent_id=consent_id))
+    return consent_id
+
+
+def tick(
+    tx: Transaction,
+    subject_id: str,
+    consent_id: str,
+    terms: Terms,
+    actor: Actor,
+    now: int,
+    *,
+    expires_at: int | None = None,
+) -> None:
+    """Record that the actor ticked the box below the very notice that was served to them.
+
+    Raises:
+        SubjectClosedError: the person has been erased.
+        UnknownConsentError: this was not served to this actor on these terms, or was ticked already.
+    """
+    events = events_of(tx, [subject_id])[subject_id]
+    if any(event.kind == EventKind.ERASED for event in events):
+        raise SubjectClosedError
+    life = [event for event in events if event.consent_id == consent_id]
+    served = [event for event in life if event.kind == EventKind.SERVED and _is_shown(event, terms, actor)]
+    if not served or any(event.kind == EventKind.TICKED for event in life):
+        raise UnknownConsentError
     ticked = _happened(
         EventKind.TICKED, subject_id, actor, now, terms=terms, consent_id=consent_id, expires_at=expires_at
     )
-    record(tx, served, ticked)
-    return consent_id
+    record(tx, ticked)
 
 
 def confirm(tx: Transaction, confirmed: Confirmed, now: int) -> Consent:
@@ -229,16 +266,17 @@ def consent_of(tx: Transaction, consent_id: str) -> Consent | None:
 
 
 def consents_of(
-    tx: Transaction,
-    subject_id: str,
-    birth: date | None,
-    now: int,
-    book: RuleBook,
-    notices: Notices = NO_NOTICES,
+    tx: Transaction, subject_id: str, birth: date | None, now: int, book: RuleBook
 ) -> tuple[tuple[Consent, Reason], ...]:
     """Return a subject's consents, oldest first, each with how it stands at ``now``."""
     events = events_of(tx, [subject_id])[subject_id]
+    notices = behind(tx, events)
     return tuple((one, state(events, one, birth, now, book, notices)) for one in consents_in(events))
+
+
+def _is_shown(served: Event, terms: Terms, actor: Actor) -> bool:
+    said = Terms(served.purpose, served.categories, served.recipient, served.notice)
+    return said == terms and (served.actor_id, served.capacity) == (actor.id, actor.capacity)
 
 
 def _own(tx: Transaction, subject_id: str, consent_id: str) -> tuple[Consent, tuple[Event, ...]]:

@@ -18,9 +18,9 @@ from consent.obliging import of_permit, of_refusal
 from consent.superseding import NO_NOTICES, Notices
 from consent.weighing import DENIAL_REASONS, Act, Case, tier_of, weigh
 from policies.book import RuleBook
-from policies.entries import PurposeEntry
+from policies.entries import Prohibition, PurposeEntry
 from policies.reasons import Reason
-from policies.terms import Category, Purpose, ScreeningPurpose, Tier
+from policies.terms import Category, Purpose
 
 CONSENT_BASIS: Final = "个人信息保护法 第十三条第一款第一项"
 GUARDIAN_BASIS: Final = "个人信息保护法 第三十一条第一款"
@@ -186,13 +186,23 @@ def _no(case: Case, reason: Reason, *event_ids: str) -> Standing:
 
 def _prohibited(case: Case, viewer: str) -> Standing | None:
     """What no consent can lift."""
-    purpose = case.purpose
-    sells = purpose.screening is ScreeningPurpose.MARKETING or "marketing" in above(purpose.id)
-    if case.facts.is_minor and purpose.profiled and sells:  # 未成年人网络保护条例 第二十四条第三款
-        return _no(case, Reason.AGE_UNKNOWN if case.facts.birth is None else Reason.MINOR_PROTECTED)
-    if case.tier is Tier.CLOSED and viewer != case.facts.subject_id:
-        return _no(case, Reason.COMMS_SECRECY)  # 未成年人保护法 第六十三条; here for everybody
+    for row in case.book.prohibitions:
+        if _applies(row, case, viewer):
+            unknown = row.under and case.facts.birth is None
+            return _no(case, Reason.AGE_UNKNOWN if unknown else row.reason)
     return None
+
+
+def _applies(row: Prohibition, case: Case, viewer: str) -> bool:
+    return (
+        (not row.purpose or row.purpose in above(case.purpose.id))
+        and (not row.category or row.category in case.line)
+        and row.tier in (None, case.tier)
+        and row.screening in (None, case.purpose.screening)
+        and (case.purpose.profiled or not row.profiled)
+        and (not row.under or case.facts.is_under(row.under))
+        and not (row.others and viewer == case.facts.subject_id)
+    )
 
 
 def _closed(case: Case) -> Standing | None:

@@ -21,9 +21,6 @@ from policies.entries import Limits, PurposeEntry
 from policies.reasons import Reason
 from policies.terms import Category, Tier
 
-BOTH_UNTIL_MAJORITY: Final = "finance"
-"""The category for which, from 14 to 17, the person and a guardian must both consent."""
-
 DENIAL_REASONS: Final[dict[str, Reason]] = {
     EventKind.REFUSED: Reason.REFUSED_BY_PERSON,
     EventKind.WITHDRAWN: Reason.WITHDRAWN,
@@ -54,7 +51,15 @@ class Case(NamedTuple):
     @property
     def needs_both(self) -> bool:
         """Whether the person and a guardian must both consent."""
-        return self.facts.is_minor and not self.facts.is_child and BOTH_UNTIL_MAJORITY in self.line
+        return self.facts.is_minor and not self.facts.is_child and self.both_until_majority
+
+    @property
+    def both_until_majority(self) -> bool:
+        """Whether the rules ask, from 14 to 17, for the person and a guardian."""
+        if self.purpose.both_required:
+            return True
+        entries = (self.book.categories.get(Category(one)) for one in self.line)
+        return any(entry is not None and entry.both_required for entry in entries)
 
     @property
     def is_grave(self) -> bool:
@@ -88,16 +93,19 @@ class Case(NamedTuple):
         # From 14 on a guardian has no veto, unless both must agree anyway.
         if denial.capacity != Capacity.GUARDIAN or self.facts.birth is None:
             return False
-        limit = MAJORITY if BOTH_UNTIL_MAJORITY in self.line else CONSENT_AGE
+        limit = MAJORITY if self.both_until_majority else CONSENT_AGE
         return age_on(self.facts.birth, stamp(denial)) >= limit
 
 
 def tier_of(facts: Facts, book: RuleBook, category: str) -> Tier | None:
-    """Return a category's tier for this person: under 14 nothing is below sensitive."""
+    """Return a category's tier for a person of this age."""
     entry = book.categories.get(Category(category))
     if entry is None:
         return None
-    return Tier.SENSITIVE if facts.is_child and entry.tier is not Tier.CLOSED else entry.tier
+    for row in book.age_tiers:
+        if row.tier is entry.tier and facts.is_under(row.under):
+            return row.becomes
+    return entry.tier
 
 
 class Act(NamedTuple):

@@ -23,6 +23,7 @@ from governance.api import (
     discovery,
     members,
     messages,
+    notices,
     operations,
     reads,
     searches,
@@ -87,7 +88,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(router)
     for authzen_router in (authzen.router, searches.router, discovery.router):
         app.include_router(authzen_router)
-    for further in (tickets.router, approvals.router, approvals.mine):
+    for further in (notices.router, tickets.router, approvals.router, approvals.mine):
         app.include_router(further)
     for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):
         app.include_router(pages_router)

@@ -29,6 +29,7 @@ from governance.identity import Caller
 from governance.records import RelationRow
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
+from governance.showing import AskedTooSoonError, Prompt, asked_from, locale_of, shown_to
 from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix
@@ -77,6 +78,9 @@ class Ticked:
     digits: int
 
 
+_AT_ONCE: Final = Prompt()
+
+
 class Consenting:
     """The desk in front of the consent registry."""
 
@@ -98,18 +102,65 @@ class Consenting:
         """Return the same desk with another gateway for its codes."""
         return Consenting(self._database, self._keeper, self._pepper, sender, self._birth_of)
 
-    def tick(self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None = None) -> Ticked:
-        """Record that the notice was shown and the box ticked, and send the one-time code."""
+    def may_ask_from(self, on: On, subject: SubjectId, purpose: str, now: int) -> int:
+        """Return the instant from which the person may be asked about a purpose; in the past: at once."""
+
+        def look() -> int:
+            with self._database.reading() as tx:
+                self._actor(tx, on, subject, now)
+                book = self._keeper.in_force(tx).rules.book
+                _refuse_unfit(book, Terms(purpose, frozenset(), "", ""))
+                return asked_from(tx, book, subject, purpose, now)
+
+        return self._keeper.attempt(look)
+
+    def serve(
+        self, on: On, subject: SubjectId, terms: Terms, prompt: Prompt, now: int, once: Once | None = None
+    ) -> str:
+        """Record that a notice was shown, and return the id of the consent that it may lead to."""
+        return self._keeper.attempt(lambda: self._serve(on, subject, terms, prompt, now, once))
+
+    def _serve(
+        self, on: On, subject: SubjectId, terms: Terms, prompt: Prompt, now: int, once: Once | None
+    ) -> str:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            _refuse_unfit(book, terms)
+            actor = self._actor(tx, on, subject, now)
+            subjects.change(tx, [subject])
+            earlier = replay.earlier(tx, on.caller.actor_id, once, now)
+            if earlier is not None:
+                return earlier
+            actor = shown_to(actor, locale_of(tx, terms, now), prompt)
+            if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
+                tx.commit()  # that somebody wanted to ask stays on record
+                raise AskedTooSoonError(until)
+            consent_id = registry.serve(tx, subject, terms, actor, now)
+            replay.remember(tx, on.caller.actor_id, once, consent_id, now)
+            self._log(tx, "consent.served", on, subject, now, resource=consent_id, purpose=terms.purpose)
+            tx.commit()
+        return consent_id
+
+    def tick(
+        self,
+        on: On,
+        subject: SubjectId,
+        terms: Terms,
+        now: int,
+        once: Once | None = None,
+        prompt: Prompt = _AT_ONCE,
+    ) -> Ticked:
+        """Record that the box below the notice was ticked, and send the one-time code."""
         if self._sender is None:
             raise NoGatewayError
-        ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once))
+        ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once, prompt))
         if message is not None:
             # After the commit: a code for a consent that was rolled back must not reach anybody.
             self._sender.send(message)
         return ticked
 
     def _tick(
-        self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None
+        self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None, prompt: Prompt
     ) -> tuple[Ticked, CodeMessage | None]:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
@@ -119,7 +170,15 @@ class Consenting:
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
                 return _ticked(book, self._existing(tx, earlier)), None
-            consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
+            actor = shown_to(actor, locale_of(tx, terms, now), prompt)
+            if prompt.served is None:
+                if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
+                    tx.commit()
+                    raise AskedTooSoonError(until)
+                consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
+            else:
+                consent_id = prompt.served
+                registry.tick(tx, subject, consent_id, terms, actor, now)
             consent = self._existing(tx, consent_id)
             code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
             assert code is not None, "a consent that was just ticked has no used code"
@@ -239,6 +298,28 @@ class Consenting:
         if on.caller.kind is Prefix.MEMBER:
             evidence = {"request": on.request_id, "via": "session"}
         return registry.Actor(on.member, capacity, evidence)
+
+    def _hushed(
+        self,
+        tx: Transaction,
+        on: On,
+        subject: SubjectId,
+        purpose: str,
+        prompt: Prompt,
+        book: RuleBook,
+        now: int,
+    ) -> int:
+        """Return until when this must not be asked, with an entry that says so; 0 if it may.
+
+        Whoever came by themselves is not being asked: a signed-in member always did.
+        """
+        if prompt.opened or on.caller.kind is Prefix.MEMBER:
+            return 0
+        until = asked_from(tx, book, subject, purpose, now)
+        if until <= now:
+            return 0
+        self._log(tx, "consent.not_asked", on, subject, now, Verdict.DENY, purpose=purpose)
+        return until
 
     def _note(
         self,

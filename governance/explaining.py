@@ -59,6 +59,11 @@ _SEARCHED: Final = {
     "search.action": noted("%(who)s 查询了能对%(subject)s的信息做什么。"),
 }
 _CHANGES: Final = {
+    "consent.served": noted("%(who)s 向%(subject)s出示了关于“%(purpose)s”的告知。"),
+    "consent.not_asked": noted(
+        "%(who)s 想再次询问%(subject)s是否同意“%(purpose)s”，离上次拒绝太近，没有询问。"
+    ),
+    "notice.published": noted("%(who)s 发布了关于“%(purpose)s”的告知。"),
     "consent.ticked": noted("%(who)s 勾选了%(subject)s关于“%(purpose)s”的同意，等待验证码。"),
     "consent.confirmed": noted("%(who)s 以验证码确认了%(subject)s关于“%(purpose)s”的同意。"),
     "consent.code_refused": noted("%(who)s 确认“%(purpose)s”的同意时，验证码没有通过。"),

@@ -30,6 +30,7 @@ from governance.dispatch import Dispatch
 from governance.emergencies import Emergencies
 from governance.gate import Gate
 from governance.lifecycle import Lifecycle
+from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.permits import PermitDesk
 from governance.records import REVISION
@@ -71,6 +72,7 @@ class Service:
     gate: Gate
     dispatch: Dispatch
     consenting: Consenting
+    noticing: Noticing
     lifecycle: Lifecycle
     approving: Approving
     emergencies: Emergencies
@@ -226,6 +228,7 @@ def _wired(
         gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
         dispatch=Dispatch(database, keeper, vault, opening, permits),
         consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
+        noticing=Noticing(database, keeper),
         lifecycle=Lifecycle(opening, keeper),
         approving=approving,
         approvals=AccessRequests(database, approving),

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from living import Living
 
-from governance import identity, pages, world
+from governance import identity, pages, seeding, world
 from governance.identity import Scope
 from policies.identifiers import Prefix
 from policies.terms import ActorId, SubjectId
@@ -70,6 +70,7 @@ def filled(call: Call, house: Living) -> Call:
     mine = house.service.consenting.of_member(SubjectId(world.ZHANG_LI.id), house.clock())
     ids["consent"] = next(one.consent_id for one, _ in mine if one.terms.purpose == "marketing.direct")
     ids["decision"] = next(one.decision for one in reversed(house.log()) if one.decision)
+    ids["notice"] = seeding.notice("service.health")
     ids["stylesheet"] = pages._address("house.css")
     if "<approval>" in call.path:
         ids["approval"] = happenings.ask_for_access(house).id

@@ -92,6 +92,13 @@ async def signed_in(request: Request) -> Caller:
     return caller
 
 
+async def anybody(request: Request) -> Caller:
+    """Authenticate a service by its key, or else a person by the session, or raise the one 401."""
+    if request.headers.get("authorization") is not None:
+        return await api_caller(request)
+    return await signed_in(request)
+
+
 async def signed_in_member(request: Request) -> Caller:
     """Authenticate a member; staff have no member surface."""
     caller = await signed_in(request)

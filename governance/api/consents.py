@@ -1,19 +1,25 @@
-"""Consents over HTTP: ticked, confirmed, withdrawn; for services that pass on what a member does."""
+"""Consents over HTTP: shown, ticked, confirmed, withdrawn; for services that pass on what a member does."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from fastapi import APIRouter, Path, Request, Response
 
 from consent.confirmation import NotConfirmed
 from consent.listing import Consent, Terms
-from consent.registry import SubjectClosedError
+from consent.notices import Misfit
+from consent.prompting import NEVER
+from consent.registry import SubjectClosedError, UnknownConsentError
 from governance.api import access
-from governance.api.forms import CodeForm, ConsentForm, WithdrawForm
+from governance.api.forms import CodeForm, ConsentForm, PromptForm, ServedForm, WithdrawForm
 from governance.consenting import NoGatewayError, NoSuchConsentError, On, UnfitConsentError
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
 from governance.replay import KeyReusedError
+from governance.showing import AskedTooSoonError, MisfitNoticeError, Prompt
 from governance.times import rfc3339
 from policies.identifiers import Prefix, pattern
 from policies.reasons import Reason
@@ -21,6 +27,12 @@ from policies.terms import SubjectId
 
 router = APIRouter(prefix="/v1/consents", route_class=route_for(access.api_caller), tags=["consents"])
 _CONSENT = Path(pattern=pattern(Prefix.CONSENT))
+_MISFITS: Final = {
+    Misfit.UNKNOWN: Problem.NOTICE_UNKNOWN,
+    Misfit.OTHER_TERMS: Problem.NOTICE_DIFFERS,
+    Misfit.NOT_IN_FORCE: Problem.NOTICE_NOT_IN_FORCE,
+}
+_T = TypeVar("_T")
 
 
 def on(request: Request, member: str | None) -> On:
@@ -48,26 +60,74 @@ def consent_body(consent: Consent, state: Reason, spoken: str) -> dict[str, obje
     }
 
 
+async def _asked(request: Request, work: Callable[[], _T]) -> _T:
+    """Do what asks somebody for consent, or raise the problem that stands for why not."""
+    try:
+        return await access.in_store(request, work)
+    except KeyReusedError:
+        raise ProblemError(Problem.KEY_REUSED) from None
+    except (NoSuchConsentError, UnknownConsentError):
+        raise ProblemError(Problem.NOT_FOUND) from None
+    except (UnfitConsentError, SubjectClosedError):
+        raise ProblemError(Problem.CONFLICT) from None
+    except MisfitNoticeError as error:
+        raise ProblemError(_MISFITS[error.misfit]) from None
+    except AskedTooSoonError as error:
+        raise ProblemError(Problem.ASKED_TOO_SOON, extra={"not_before": _not_before(error.until)}) from None
+    except NoGatewayError:
+        raise ProblemError(Problem.NO_GATEWAY) from None
+
+
+def _not_before(until: int) -> str | None:
+    return None if until >= NEVER else rfc3339(until)
+
+
+def _terms(form: ServedForm) -> Terms:
+    return Terms(form.purpose, frozenset(form.categories), "", form.notice)
+
+
+@router.post("/prompts", operation_id="may_prompt", summary="May this person be asked about this purpose?")
+async def prompts(request: Request, form: PromptForm) -> Response:
+    """Say whether somebody may be asked now; after a no, not for some weeks, unless they come themselves."""
+    service = access.service_of(request)
+    acting = on(request, form.on_behalf_of)
+    now = service.clock()
+    until = await _asked(
+        request,
+        lambda: service.consenting.may_ask_from(acting, SubjectId(form.subject), form.purpose, now),
+    )
+    return access.as_json(
+        {"may_ask": until <= now, "not_before": None if until <= now else _not_before(until)}
+    )
+
+
+@router.post("/served", operation_id="serve_notice", summary="Record that a notice was shown")
+async def served(request: Request, form: ServedForm) -> Response:
+    """Record which version was shown to whom, in which language; refused soon after a no."""
+    service = access.service_of(request)
+    acting = on(request, form.on_behalf_of)
+    prompt, once = Prompt(form.opened_by_person), await access.once_of(request)
+    consent_id = await _asked(
+        request,
+        lambda: service.consenting.serve(
+            acting, SubjectId(form.subject), _terms(form), prompt, service.clock(), once
+        ),
+    )
+    return access.as_json({"consent_id": consent_id, "status": "served"}, 201)
+
+
 @router.post("", operation_id="tick_consent", summary="Record a tick and send the one-time code")
 async def tick(request: Request, form: ConsentForm) -> Response:
     """Record that the member was shown the notice and ticked; active only after the code."""
     service = access.service_of(request)
     acting = on(request, form.on_behalf_of)
-    terms = Terms(form.purpose, frozenset(form.categories), "", form.notice)
-    once = await access.once_of(request)
-    try:
-        ticked = await access.in_store(
-            request,
-            lambda: service.consenting.tick(acting, SubjectId(form.subject), terms, service.clock(), once),
-        )
-    except KeyReusedError:
-        raise ProblemError(Problem.KEY_REUSED) from None
-    except NoSuchConsentError:
-        raise ProblemError(Problem.NOT_FOUND) from None
-    except (UnfitConsentError, SubjectClosedError):
-        raise ProblemError(Problem.CONFLICT) from None
-    except NoGatewayError:
-        raise ProblemError(Problem.NO_GATEWAY) from None
+    prompt, once = Prompt(form.opened_by_person, form.served), await access.once_of(request)
+    ticked = await _asked(
+        request,
+        lambda: service.consenting.tick(
+            acting, SubjectId(form.subject), _terms(form), service.clock(), once, prompt
+        ),
+    )
     return access.as_json(
         {
             "consent_id": ticked.consent_id,

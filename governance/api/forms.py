@@ -7,6 +7,7 @@ unknown word like an unknown anything: withheld, with its reason, and recorded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
@@ -18,6 +19,7 @@ MOST_CHECKS: Final = 100
 MOST_RECIPIENTS: Final = 500
 LONGEST_VALUE: Final = 2_000
 LONGEST_TEXT: Final = 4_000
+LONGEST_NOTICE: Final = 20_000
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}$")]
 SubjectId = Annotated[str, StringConstraints(pattern=pattern(Prefix.MEMBER, Prefix.HOUSEHOLD))]
@@ -31,6 +33,20 @@ Printable = r"^[^\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029]*$"
 Value = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_VALUE, pattern=Printable)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$")]
+NoticeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}$")]
+ConsentId = Annotated[str, StringConstraints(pattern=pattern(Prefix.CONSENT))]
+PartyWord = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}(?:@[a-z]{2})?$")]
+MethodWord = Literal[
+    "collect",
+    "store",
+    "use",
+    "refine",
+    "transmit",
+    "provide",
+    "publish",
+    "delete",
+    "automated_decision",
+]
 ChannelWord = Literal["sms", "email", "app_push", "wecom", "wecom_group", "official_account", "mini_program"]
 
 
@@ -150,15 +166,60 @@ class PermitForm(Form):
     channel: ChannelWord
 
 
-class ConsentForm(Form):
-    """A tick under a notice that was shown: the first half of a consent."""
+class PromptForm(Form):
+    """Whether somebody may be asked about a purpose."""
 
     subject: MemberId
     purpose: Word
+    on_behalf_of: MemberId | None = None
+
+
+class ServedForm(PromptForm):
+    """A notice that was shown. ``opened_by_person``: they came by themselves and were not asked again."""
+
     categories: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
     notice: Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}@[0-9]{1,9}#[0-9a-f]{64}$")]
+    opened_by_person: bool = False
+
+
+class ConsentForm(ServedForm):
+    """A tick under a notice that was shown: the first half of a consent.
+
+    ``served`` is the consent whose notice was recorded as shown before; without it, both are recorded now.
+    """
+
     ticked: Literal[True]
-    on_behalf_of: MemberId | None = None
+    served: ConsentId | None = None
+
+
+class WordingForm(Form):
+    """A notice in one language."""
+
+    title: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=Printable)]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NOTICE, pattern=Printable)]
+
+
+class WordingsForm(Form):
+    """A notice in Chinese and in English: both, always."""
+
+    zh: WordingForm
+    en: WordingForm
+
+
+class NoticeForm(Form):
+    """A notice to publish, for one purpose. ``recipients`` are other controllers, ``party@region``."""
+
+    id: NoticeId
+    purpose: Word
+    categories: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
+    methods: Annotated[list[MethodWord], Field(min_length=1, max_length=9)]
+    recipients: Annotated[list[PartyWord], Field(max_length=MOST_FIELDS)] = []
+    processors: Annotated[list[PartyWord], Field(max_length=MOST_FIELDS)] = []
+    retention_days: Annotated[int, Field(ge=0, le=36_500)]
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
+    assessment: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")] = ""
+    effective_from: Annotated[str, StringConstraints(max_length=24)] | None = None
+    texts: WordingsForm
 
 
 class CodeForm(Form):
@@ -224,7 +285,11 @@ class HideForm(Form):
     hidden: bool = True
 
 
-MEMBERS: Final = frozenset(
-    name for form in (*Form.__subclasses__(), *AskForm.__subclasses__()) for name in form.model_fields
-)
+def _kinds(form: type[Form]) -> Iterator[type[Form]]:
+    for kind in form.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+MEMBERS: Final = frozenset(name for form in _kinds(Form) for name in form.model_fields)
 """Every member that some body declares. Error pointers repeat these and no other word of a body."""

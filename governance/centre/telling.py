@@ -33,6 +33,8 @@ _CHANGES: Final = {
     "read.failed": noted("获准查看，但内容没能打开"),
     "log.read": noted("查阅了一条与您有关的记录"),
     "search.resource": noted("查询了能使用您的哪些信息，没有找到"),
+    "consent.served": noted("出示了一份告知"),
+    "consent.not_asked": noted("想再次征求您的同意，离您上次拒绝太近，没有询问"),
     "consent.ticked": noted("勾选了一项同意"),
     "consent.confirmed": noted("确认了一项同意"),
     "consent.code_refused": noted("验证码没有通过"),

@@ -185,8 +185,10 @@ def book_of_rules() -> RuleBook:
     return RuleBook(
         fields=MappingProxyType(declared.fields),
         categories=MappingProxyType(declared.categories),
-        purposes=MappingProxyType(declared.purposes),
-        bases=declared.bases,
+        purposes=MappingProxyType(declared.aims.purposes),
+        bases=declared.aims.bases,
+        prohibitions=declared.aims.prohibitions,
+        age_tiers=declared.age_tiers,
         roles=MappingProxyType({}),
         grants=MappingProxyType({}),
         limits=declared.limits,

@@ -22,14 +22,14 @@ from consent.confirmation import NotConfirmed
 from consent.events import Capacity
 from consent.listing import Terms
 from consent.outbox import DevelopmentOutbox
-from governance import subjects
+from governance import seeding, subjects
 from governance.asking import Answer, Ask, WriteAsk
 from governance.consenting import On
 from governance.identity import Caller
 from policies.identifiers import Prefix, new_id
 from policies.terms import Action, ActorId, FieldName, HouseholdId, MemberId, Purpose, Role, SubjectId
 
-TERMS = Terms("family.care", frozenset({"health.record"}), "", "care@1#00")
+TERMS = Terms("family.care", frozenset({"health.record"}), "", seeding.notice("family.care"))
 VALUES = {FieldName("blood_pressure"): "120/80", FieldName("viewing_history"): "《小猪佩奇》"}
 PURPOSE = Purpose("family.care")
 LONGEST, IN_TIME = 180 * DAY, 10 * MINUTE
