@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from consent.events import Event, EventKind
 from consent.rules import Question, state_of
 from policies.book import RuleBook
 from policies.reasons import Reason
 from policies.terms import Category, Purpose
+
+GIVEN: Final = frozenset({Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT})
+"""The states in which a consent holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +64,25 @@ def consents_in(events: Iterable[Event]) -> tuple[Consent, ...]:
 def state(events: Sequence[Event], consent: Consent, birth: date | None, now: int, book: RuleBook) -> Reason:
     """Say how a consent stands: given for all its categories, or the first reason why it is not."""
     reasons = [
-        state_of(
-            events,
-            consent.consent_id,
-            Question(
-                subject_id=consent.subject_id,
-                purpose=Purpose(consent.terms.purpose),
-                category=Category(category),
-                recipient=consent.terms.recipient,
-                viewer="",
-                now=now,
-                birth=birth,
-            ),
-            book,
+        state_of(events, consent.consent_id, question, book) for question in questions_of(consent, birth, now)
+    ]
+    return next((reason for reason in reasons if reason not in GIVEN), reasons[0])
+
+
+def questions_of(consent: Consent, birth: date | None, now: int) -> list[Question]:
+    """Return what to ask to learn how a consent stands: one question for each of its categories."""
+    return [
+        Question(
+            subject_id=consent.subject_id,
+            purpose=Purpose(consent.terms.purpose),
+            category=Category(category),
+            recipient=consent.terms.recipient,
+            viewer="",
+            now=now,
+            birth=birth,
         )
         for category in sorted(consent.terms.categories)
     ]
-    given = {Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT}
-    return next((reason for reason in reasons if reason not in given), reasons[0])
 
 
 def _of(life: Sequence[Event], *kinds: EventKind) -> list[Event]:

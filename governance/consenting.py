@@ -18,9 +18,9 @@ from sqlalchemy import bindparam, or_, select
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
-from consent import confirmation, registry
+from consent import confirmation, listing, registry
 from consent.confirmation import NotConfirmed
-from consent.events import Capacity
+from consent.events import Capacity, Event
 from consent.listing import Consent, Terms
 from consent.outbox import CodeMessage, CodeSender
 from governance import replay, subjects
@@ -29,6 +29,7 @@ from governance.identity import Caller
 from governance.records import RelationRow
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
+from governance.subjects import Hold
 from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix
@@ -75,6 +76,24 @@ class Ticked:
     consent_id: str
     confirm_by: int
     digits: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenOut:
+    """One consent with all that bears on it, and where the log says that it was given out.
+
+    ``birth`` is a fact for telling how the consent stands; it is never passed on.
+    """
+
+    consent: Consent
+    events: tuple[Event, ...]
+    birth: date | None
+    book: RuleBook
+    log_index: int
+
+    def state(self, now: int) -> Reason:
+        """Say how the consent stands."""
+        return listing.state(self.events, self.consent, self.birth, now, self.book)
 
 
 class Consenting:
@@ -175,6 +194,22 @@ class Consenting:
 
         return self._keeper.attempt(look)
 
+    def give_out(self, on: On, consent_id: str, act: str, now: int) -> GivenOut:
+        """Return one consent to whoever may have it; the log says so before anything is passed on."""
+        return self._keeper.attempt(lambda: self._give_out(on, consent_id, act, now))
+
+    def _give_out(self, on: On, consent_id: str, act: str, now: int) -> GivenOut:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            consent = self._own(tx, on, consent_id, now)
+            subject = SubjectId(consent.subject_id)
+            subjects.rows_of(tx, [subject], Hold.DECIDE)
+            events = registry.events_of(tx, [subject])[subject]
+            birth = self._birth_of(tx, subject)
+            index = self._note(tx, act, on, consent, now)
+            tx.commit()
+            return GivenOut(consent, events, birth, book, index)
+
     def of_member(self, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
         """Return the member's own consents, newest first, each with how it stands."""
 
@@ -248,8 +283,8 @@ class Consenting:
         consent: Consent,
         now: int,
         dec: Verdict = Verdict.PERMIT,
-    ) -> None:
-        self._log(
+    ) -> int:
+        return self._log(
             tx, act, on, SubjectId(consent.subject_id), now, dec, consent.consent_id, consent.terms.purpose
         )
 
@@ -263,7 +298,7 @@ class Consenting:
         dec: Verdict = Verdict.PERMIT,
         resource: str = "",
         purpose: str = "",
-    ) -> None:
+    ) -> int:
         names = ledger.pseudonyms(tx, {subject, on.member})
         caller = party(on.caller.actor_id, names)
         person = party(on.member, names)
@@ -279,7 +314,7 @@ class Consenting:
             policy=self._keeper.fingerprint(tx),
             request=on.request_id,
         )
-        ledger.append(tx, [entry])
+        return ledger.append(tx, [entry])[0].index
 
 
 def _refuse_unfit(book: RuleBook, terms: Terms) -> None:

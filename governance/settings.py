@@ -13,6 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from governance import outside
+from governance.outside import Outside, read_outside
+
 _PREFIX: Final = "GOVERNANCE_"
 NAMES: Final = {
     "HOME": "the folder of key ring, database and lock store; made 0700 (default ./.governance)",
@@ -20,6 +23,7 @@ NAMES: Final = {
     "RULES": "a folder of rule files; without it the version in force, at first the packaged rules",
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
+    **outside.NAMES,
 }
 
 
@@ -44,6 +48,7 @@ class Settings:
     rules_given: bool
     profile: Profile
     tenant: str
+    outside: Outside
 
     @property
     def key_ring(self) -> Path:
@@ -90,6 +95,13 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     profile = given.get("PROFILE") or Profile.DEV.value
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
+    tenant = given.get("TENANT") or "household"
+    towards = read_outside(
+        given,
+        tenant,
+        lambda word, sentence: faults.append(f"{_PREFIX}{word}: {sentence}"),
+        strict=profile == Profile.PROD,
+    )
     if faults:
         raise SettingsError("\n".join(faults))
-    return Settings(home, url, rules, "RULES" in given, Profile(profile), given.get("TENANT") or "household")
+    return Settings(home, url, rules, "RULES" in given, Profile(profile), tenant, towards)

@@ -29,6 +29,7 @@ from governance.gate import Gate
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
+from governance.receipting import Receipts, ReceiptSigner
 from governance.records import REVISION
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.rulepublishing import RuleDesk
@@ -67,6 +68,7 @@ class Service:
     gate: Gate
     dispatch: Dispatch
     consenting: Consenting
+    receipts: Receipts
     lifecycle: Lifecycle
     permits: PermitDesk
     sender: CodeSender | None
@@ -206,6 +208,8 @@ def _wired(
     opening = Opening(Sealer(ring), vault)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
+    consenting = Consenting(database, keeper, ring.pepper, sender, opening.birth_of)
+    signer = ReceiptSigner(ring.receipt_key)
     return Service(
         settings=settings,
         database=database,
@@ -216,7 +220,8 @@ def _wired(
         opening=opening,
         gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
         dispatch=Dispatch(database, keeper, vault, opening, permits),
-        consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
+        consenting=consenting,
+        receipts=Receipts(consenting, signer, ring.receipt_names_key, ring.tenant, settings.outside),
         lifecycle=Lifecycle(opening, keeper),
         permits=permits,
         sender=sender,

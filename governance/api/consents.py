@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Path, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Request, Response
 
 from consent.confirmation import NotConfirmed
 from consent.listing import Consent, Terms
+from consent.receipts import RetiredTermsError
 from consent.registry import SubjectClosedError
 from governance.api import access
 from governance.api.forms import CodeForm, ConsentForm, WithdrawForm
@@ -13,6 +16,7 @@ from governance.consenting import NoGatewayError, NoSuchConsentError, On, UnfitC
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
+from governance.receipting import MEDIA_TYPE
 from governance.replay import KeyReusedError
 from governance.times import rfc3339
 from policies.identifiers import Prefix, pattern
@@ -77,6 +81,55 @@ async def tick(request: Request, form: ConsentForm) -> Response:
         },
         201,
     )
+
+
+@router.get("/{consent_id}", operation_id="show_consent", summary="One consent, or its signed receipt")
+async def show(
+    request: Request,
+    consent_id: str = _CONSENT,
+    on_behalf_of: Annotated[str | None, Header(pattern=pattern(Prefix.MEMBER))] = None,
+) -> Response:
+    """Return how a consent stands, or with ``Accept: application/ld+json`` its receipt; the log says so.
+
+    For whom the service asks stands in the header ``On-Behalf-Of``: a member's id belongs into no address.
+    """
+    service = access.service_of(request)
+    acting = on(request, on_behalf_of)
+    if wants_receipt(request):
+        return await receipt_of(request, acting, consent_id)
+    now = service.clock()
+    try:
+        given = await access.in_store(
+            request, lambda: service.consenting.give_out(acting, consent_id, "consent.shown", now)
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    return _varying(access.as_json(consent_body(given.consent, given.state(now), access.language(request))))
+
+
+def wants_receipt(request: Request) -> bool:
+    """Say whether the caller asks for the receipt, the signed document, instead of a plain answer."""
+    accepted = request.headers.get("accept", "")[:256].split(",")
+    return any(one.partition(";")[0].strip().lower() == MEDIA_TYPE for one in accepted)
+
+
+async def receipt_of(request: Request, acting: On, consent_id: str) -> Response:
+    """Return the receipt of a consent, byte for byte as it was signed."""
+    service = access.service_of(request)
+    try:
+        text = await access.in_store(
+            request, lambda: service.receipts.give(acting, consent_id, service.clock())
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    except RetiredTermsError:
+        raise ProblemError(Problem.CONFLICT) from None
+    return _varying(Response(text, media_type=MEDIA_TYPE))
+
+
+def _varying(response: Response) -> Response:
+    response.headers["vary"] = "accept, accept-language"
+    return response
 
 
 @router.post("/{consent_id}/confirm", operation_id="confirm_consent", summary="Confirm with the code")
