@@ -49,6 +49,7 @@ class Consent:
     confirmed_at: int | None
     expires_at: int | None
     withdrawn_at: int | None
+    code_sent_at: int | None = None
 
 
 def consents_in(events: Iterable[Event]) -> tuple[Consent, ...]:
@@ -93,6 +94,7 @@ def _of(life: Sequence[Event], *kinds: EventKind) -> list[Event]:
 def _consent(tick: Event, life: Sequence[Event]) -> Consent:
     confirmed = _of(life, EventKind.CONFIRMED)
     ended = _of(life, EventKind.WITHDRAWN, EventKind.REVOKED)
+    sent = _of(life, EventKind.CODE_SENT)
     return Consent(
         consent_id=tick.consent_id,
         subject_id=tick.subject_id,
@@ -103,4 +105,5 @@ def _consent(tick: Event, life: Sequence[Event]) -> Consent:
         confirmed_at=confirmed[0].occurred_at if confirmed else None,
         expires_at=tick.expires_at,
         withdrawn_at=ended[0].occurred_at if ended else None,
+        code_sent_at=sent[-1].occurred_at if sent else None,
     )

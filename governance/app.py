@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError
-from governance import pages, signin
+from governance import confirming, pages, signin
 from governance.api import consents, members, messages, operations, reads
 from governance.centre import mine
 from governance.collecting import Collector
@@ -74,6 +74,6 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
     )
     for router in (reads.router, messages.router, consents.router, members.router, operations.router):
         app.include_router(router)
-    for pages_router in (signin.router, mine.router, decisions.router, pages.router):
+    for pages_router in (signin.router, confirming.router, mine.router, decisions.router, pages.router):
         app.include_router(pages_router)
     return app

@@ -15,22 +15,21 @@ from typing import Final
 
 from sqlalchemy import bindparam, or_, select
 
-from audit import ledger
-from audit.entry import Actor as LogActor
-from audit.entry import Entry, Kind, Verdict
+from audit.entry import Verdict
 from consent import confirmation, listing, registry
 from consent.confirmation import NotConfirmed
 from consent.events import Capacity, Event
 from consent.listing import Consent, Terms
-from consent.outbox import CodeMessage, CodeSender
+from consent.outbox import CodeMessage, CodeSender, NotSentError
 from governance import replay, subjects
+from governance.acting import On as On  # noqa: PLC0414 - whoever asks this desk needs it as well
+from governance.acting import log_act
 from governance.database import Database
 from governance.identity import Caller
 from governance.records import RelationRow
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
 from governance.subjects import Hold
-from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix
 from policies.reasons import Reason
@@ -57,16 +56,11 @@ class NoGatewayError(Exception):
 
 
 class UnfitConsentError(Exception):
-    """The purpose or a category is not one that consent can be given for."""
+    """Consent cannot be given for this purpose or category, or this consent waits for no code."""
 
 
-@dataclass(frozen=True, slots=True)
-class On:
-    """Who acts: the caller and the member it acts for (the same for a signed-in member)."""
-
-    caller: Caller
-    member: ActorId
-    request_id: str
+class TooManyCodesError(Exception):
+    """As many codes as may go out for one tick have gone out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +90,14 @@ class GivenOut:
         return listing.state(self.events, self.consent, self.birth, now, self.book)
 
 
+class CodeNotSentError(Exception):
+    """The tick is recorded, but its code did not go out; a new one may be asked for."""
+
+    def __init__(self, ticked: Ticked) -> None:
+        super().__init__("the code did not go out")
+        self.ticked = ticked
+
+
 class Consenting:
     """The desk in front of the consent registry."""
 
@@ -118,14 +120,69 @@ class Consenting:
         return Consenting(self._database, self._keeper, self._pepper, sender, self._birth_of)
 
     def tick(self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None = None) -> Ticked:
-        """Record that the notice was shown and the box ticked, and send the one-time code."""
+        """Record that the notice was shown and the box ticked, and send the one-time code.
+
+        Raises:
+            CodeNotSentError: it is recorded, but the gateway did not take the code.
+        """
         if self._sender is None:
             raise NoGatewayError
         ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once))
         if message is not None:
-            # After the commit: a code for a consent that was rolled back must not reach anybody.
-            self._sender.send(message)
+            self._hand_over(on, ticked, message, now)
         return ticked
+
+    def send_again(self, on: On, consent_id: str, now: int) -> Ticked:
+        """Send a new code for a tick; it gives neither more time nor more tries, and the old one is void."""
+        if self._sender is None:
+            raise NoGatewayError
+        ticked, message = self._keeper.attempt(lambda: self._renew(on, consent_id, now))
+        self._hand_over(on, ticked, message, now)
+        return ticked
+
+    def _renew(self, on: On, consent_id: str, now: int) -> tuple[Ticked, CodeMessage]:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            consent = self._existing(tx, consent_id)
+            if consent.actor_id != on.member:
+                raise NoSuchConsentError
+            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
+            ticked = _ticked(book, consent)
+            if consent.confirmed_at is not None or now >= ticked.confirm_by:
+                raise UnfitConsentError
+            code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
+            if code is None:
+                raise TooManyCodesError
+            self._note(tx, "consent.code_asked", on, consent, now)
+            tx.commit()
+            return ticked, self._message(consent, code, ticked, now)
+
+    def _message(self, consent: Consent, code: str, ticked: Ticked, now: int) -> CodeMessage:
+        link = confirmation.link_of(self._pepper, consent.consent_id, code)
+        minutes = (ticked.confirm_by - now) // 60_000
+        return CodeMessage(consent.actor_id, consent.consent_id, code, link, minutes)
+
+    def _hand_over(self, on: On, ticked: Ticked, message: CodeMessage, now: int) -> None:
+        """Send a code after its commit: one for a consent that was rolled back must not reach anybody."""
+        assert self._sender is not None, "asked before anything was recorded"
+        try:
+            self._sender.send(message)
+        except NotSentError:
+            self._sent(on, ticked.consent_id, now, taken=False)
+            raise CodeNotSentError(ticked) from None
+        self._sent(on, ticked.consent_id, now, taken=True)
+
+    def _sent(self, on: On, consent_id: str, now: int, *, taken: bool) -> None:
+        with self._database.transaction() as tx:
+            consent = self._existing(tx, consent_id)
+            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
+            if taken:
+                registry.code_sent(tx, consent, now)
+            act, verdict = (
+                ("consent.code_sent", Verdict.PERMIT) if taken else ("consent.code_unsent", Verdict.ERROR)
+            )
+            self._note(tx, act, on, consent, now, verdict)
+            tx.commit()
 
     def _tick(
         self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None
@@ -137,7 +194,10 @@ class Consenting:
             subjects.change(tx, [subject])
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
-                return _ticked(book, self._existing(tx, earlier)), None
+                before = self._existing(tx, earlier)
+                if before.code_sent_at is None:
+                    raise CodeNotSentError(_ticked(book, before))
+                return _ticked(book, before), None
             consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
             consent = self._existing(tx, consent_id)
             code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
@@ -145,13 +205,29 @@ class Consenting:
             replay.remember(tx, on.caller.actor_id, once, consent_id, now)
             self._note(tx, "consent.ticked", on, consent, now)
             tx.commit()
-        return _ticked(book, consent), CodeMessage(on.member, consent_id, code)
+        ticked = _ticked(book, consent)
+        return ticked, self._message(consent, code, ticked, now)
 
     def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
         """Try the code. A wrong guess is counted whatever happens afterwards."""
-        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now))
+        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now, "one_time_code"))
 
-    def _confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
+    def confirm_by_link(self, token: str, request_id: str, now: int) -> Consent | NotConfirmed:
+        """Try the link of a mail: whoever holds it is whom the mail was sent to, the actor of the tick."""
+        read = confirmation.read_link(self._pepper, token)
+        if read is None:
+            return NotConfirmed()  # not ours: no try is counted, whatever consent it names
+        consent_id, code = read
+
+        def attempt() -> Consent | NotConfirmed:
+            with self._database.reading() as tx:
+                giver = ActorId(self._existing(tx, consent_id).actor_id)
+            on = On(Caller(giver, Prefix.MEMBER), giver, request_id)
+            return self._confirm(on, consent_id, code, now, "email_link")
+
+        return self._keeper.attempt(attempt)
+
+    def _confirm(self, on: On, consent_id: str, code: str, now: int, method: str) -> Consent | NotConfirmed:
         with self._database.transaction() as tx:
             limits = self._keeper.in_force(tx).rules.book.limits
             consent = self._existing(tx, consent_id)
@@ -166,7 +242,7 @@ class Consenting:
                 self._note(tx, "consent.code_refused", on, consent, now, Verdict.DENY)
                 tx.commit()
                 return answer
-            confirmed = registry.confirm(tx, answer, now)
+            confirmed = registry.confirm(tx, answer, now, method=method)
             self._note(tx, "consent.confirmed", on, confirmed, now)
             tx.commit()
             return confirmed
@@ -299,22 +375,17 @@ class Consenting:
         resource: str = "",
         purpose: str = "",
     ) -> int:
-        names = ledger.pseudonyms(tx, {subject, on.member})
-        caller = party(on.caller.actor_id, names)
-        person = party(on.member, names)
-        entry = Entry(
-            t=now,
-            kind=Kind.CHANGE,
-            act=act,
+        return log_act(
+            tx,
+            act,
+            on,
+            subject,
+            now,
             dec=dec,
-            actor=LogActor(caller, on_behalf_of=None if person == caller else person),
-            subjects=(names[subject],),
             resource=resource,
             purpose=purpose,
             policy=self._keeper.fingerprint(tx),
-            request=on.request_id,
         )
-        return ledger.append(tx, [entry])[0].index
 
 
 def _refuse_unfit(book: RuleBook, terms: Terms) -> None:

@@ -29,6 +29,7 @@ from governance.gate import Gate
 from governance.lifecycle import Lifecycle
 from governance.opening import Opening
 from governance.permits import PermitDesk
+from governance.reaching import sender_of
 from governance.receipting import Receipts, ReceiptSigner
 from governance.records import REVISION
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
@@ -206,6 +207,7 @@ def _wired(
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
     opening = Opening(Sealer(ring), vault)
+    sender = sender or sender_of(settings.outside, database, opening)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     consenting = Consenting(database, keeper, ring.pepper, sender, opening.birth_of)

@@ -10,9 +10,17 @@ from consent.confirmation import NotConfirmed
 from consent.listing import Consent, Terms
 from consent.receipts import RetiredTermsError
 from consent.registry import SubjectClosedError
+from governance.acting import On
 from governance.api import access
-from governance.api.forms import CodeForm, ConsentForm, WithdrawForm
-from governance.consenting import NoGatewayError, NoSuchConsentError, On, UnfitConsentError
+from governance.api.forms import CodeAgainForm, CodeForm, ConsentForm, WithdrawForm
+from governance.consenting import (
+    CodeNotSentError,
+    NoGatewayError,
+    NoSuchConsentError,
+    Ticked,
+    TooManyCodesError,
+    UnfitConsentError,
+)
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
@@ -60,9 +68,8 @@ async def tick(request: Request, form: ConsentForm) -> Response:
     terms = Terms(form.purpose, frozenset(form.categories), "", form.notice)
     once = await access.once_of(request)
     try:
-        ticked = await access.in_store(
-            request,
-            lambda: service.consenting.tick(acting, SubjectId(form.subject), terms, service.clock(), once),
+        ticked = await access.with_outside(
+            lambda: service.consenting.tick(acting, SubjectId(form.subject), terms, service.clock(), once)
         )
     except KeyReusedError:
         raise ProblemError(Problem.KEY_REUSED) from None
@@ -72,15 +79,39 @@ async def tick(request: Request, form: ConsentForm) -> Response:
         raise ProblemError(Problem.CONFLICT) from None
     except NoGatewayError:
         raise ProblemError(Problem.NO_GATEWAY) from None
-    return access.as_json(
-        {
-            "consent_id": ticked.consent_id,
-            "status": "ticked",
-            "confirm_by": rfc3339(ticked.confirm_by),
-            "digits": ticked.digits,
-        },
-        201,
-    )
+    except CodeNotSentError as error:
+        raise ProblemError(Problem.CODE_NOT_SENT, extra=_waiting(error.ticked)) from None
+    return access.as_json({"status": "ticked", **_waiting(ticked)}, 201)
+
+
+def _waiting(ticked: Ticked) -> dict[str, object]:
+    return {
+        "consent_id": ticked.consent_id,
+        "confirm_by": rfc3339(ticked.confirm_by),
+        "digits": ticked.digits,
+    }
+
+
+@router.post("/{consent_id}/code", operation_id="send_code_again", summary="Send a new one-time code")
+async def send_again(request: Request, form: CodeAgainForm, consent_id: str = _CONSENT) -> Response:
+    """Send a new code for a tick; it gives neither more time nor more tries, and voids the old one."""
+    service = access.service_of(request)
+    acting = on(request, form.on_behalf_of)
+    try:
+        ticked = await access.with_outside(
+            lambda: service.consenting.send_again(acting, consent_id, service.clock())
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    except UnfitConsentError:
+        raise ProblemError(Problem.CONFLICT) from None
+    except TooManyCodesError:
+        raise ProblemError(Problem.TOO_OFTEN) from None
+    except NoGatewayError:
+        raise ProblemError(Problem.NO_GATEWAY) from None
+    except CodeNotSentError as error:
+        raise ProblemError(Problem.CODE_NOT_SENT, extra=_waiting(error.ticked)) from None
+    return access.as_json({"status": "sent", **_waiting(ticked)})
 
 
 @router.get("/{consent_id}", operation_id="show_consent", summary="One consent, or its signed receipt")

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from consent.listing import GIVEN, Consent
+from consent.outbox import DevelopmentOutbox
 from governance.accesses import Access, of_member
 from governance.api import access
 from governance.centre.telling import Telling, category_titles, notice_of, tell
@@ -152,6 +153,16 @@ def _agreement(consent: Consent, state: Reason, service: Service, spoken: str) -
         consent.expires_at,
         consent.withdrawn_at,
     )
+
+
+@router.get("/outbox")
+async def outbox(request: Request) -> Response:
+    """Show the codes that were sent to the member, in development only, where no gateway takes them away."""
+    service, caller = access.service_of(request), caller_of(request)
+    if not isinstance(service.sender, DevelopmentOutbox):
+        raise ProblemError(Problem.NOT_FOUND)
+    mine = [one for one in service.sender.messages() if one.actor_id == caller.actor_id]
+    return render(request, "outbox.html", caller=caller, messages=mine)
 
 
 @router.post("/consents/{consent_id}/withdraw")

@@ -43,7 +43,9 @@ def fault_in(answer: httpx2.Response, codes: frozenset[str], language: str) -> s
 
 def keeper_of(call: Call) -> str:
     """Return a caller whom this route serves."""
-    return next(one for one in reversed(CALLERS) if call.expected(one)[:3] in ("200", "201", "303", "410"))
+    return next(
+        one for one in reversed(CALLERS) if call.expected(one)[:3] in ("200", "201", "303", "409", "410")
+    )
 
 
 def attempts(house: Living, *, with_body: bool = False) -> list[tuple[Call, Attempt]]:

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from audit.publishing import Standing
-from governance import wiring
+from governance import outside, wiring
 from governance.settings import NAMES, Profile, Settings, SettingsError, read_settings
 from governance.sqlite import SqliteDatabase, journal_pragmas
 from policies.book import packaged_rules
@@ -110,7 +110,7 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     assert settings.home.name == ".governance"
     assert settings.on_sqlite
     assert settings.profile is Profile.DEV
-    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT"}
+    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", *outside.NAMES}
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o601])
