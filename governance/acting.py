@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit import ledger
-from audit.entry import Actor, Entry, Kind, Verdict
+from audit.entry import Actor, ActorType, Entry, Kind, Party, Verdict
 from governance.identity import Caller
-from governance.testimony import party
+from governance.testimony import Pseudonyms, party
 from policies.terms import ActorId, SubjectId
 from policies.transaction import Transaction
 
@@ -24,29 +24,35 @@ class On:
 def log_act(
     tx: Transaction,
     act: str,
-    on: On,
+    on: On | None,
     subject: SubjectId,
     now: int,
     *,
     dec: Verdict,
-    resource: str,
-    purpose: str,
     policy: str,
+    resource: str = "",
+    purpose: str = "",
 ) -> int:
-    """Append what was done to whom, on whose behalf, and return its index. Call it last before the commit."""
-    names = ledger.pseudonyms(tx, {subject, on.member})
-    caller = party(on.caller.actor_id, names)
-    person = party(on.member, names)
+    """Append what was done to whom, on whose behalf, and return its index. Call it last before the commit.
+
+    ``on`` is None for the operator at the command line.
+    """
+    names = ledger.pseudonyms(tx, {subject} if on is None else {subject, on.member})
     entry = Entry(
         t=now,
         kind=Kind.CHANGE,
         act=act,
         dec=dec,
-        actor=Actor(caller, on_behalf_of=None if person == caller else person),
+        actor=Actor(Party(ActorType.SYSTEM, "operator")) if on is None else _actor(on, names),
         subjects=(names[subject],),
         resource=resource,
         purpose=purpose,
         policy=policy,
-        request=on.request_id,
+        request="" if on is None else on.request_id,
     )
     return ledger.append(tx, [entry])[0].index
+
+
+def _actor(on: On, names: Pseudonyms) -> Actor:
+    caller, person = party(on.caller.actor_id, names), party(on.member, names)
+    return Actor(caller, on_behalf_of=None if person == caller else person)

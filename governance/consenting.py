@@ -270,14 +270,14 @@ class Consenting:
 
         return self._keeper.attempt(look)
 
-    def give_out(self, on: On, consent_id: str, act: str, now: int) -> GivenOut:
-        """Return one consent to whoever may have it; the log says so before anything is passed on."""
+    def give_out(self, on: On | None, consent_id: str, act: str, now: int) -> GivenOut:
+        """Return a consent to whoever may have it (None: the operator); the log says so before it leaves."""
         return self._keeper.attempt(lambda: self._give_out(on, consent_id, act, now))
 
-    def _give_out(self, on: On, consent_id: str, act: str, now: int) -> GivenOut:
+    def _give_out(self, on: On | None, consent_id: str, act: str, now: int) -> GivenOut:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
-            consent = self._own(tx, on, consent_id, now)
+            consent = self._existing(tx, consent_id) if on is None else self._own(tx, on, consent_id, now)
             subject = SubjectId(consent.subject_id)
             subjects.rows_of(tx, [subject], Hold.DECIDE)
             events = registry.events_of(tx, [subject])[subject]
@@ -308,7 +308,8 @@ class Consenting:
             actor = self._actor(tx, on, subject, now)
             switch = registry.hide if hidden else registry.unhide
             switch(tx, subject, category, actor, now, viewer=viewer)
-            self._log(tx, "records.hidden" if hidden else "records.unhidden", on, subject, now)
+            act, policy = "records.hidden" if hidden else "records.unhidden", self._keeper.fingerprint(tx)
+            log_act(tx, act, on, subject, now, dec=Verdict.PERMIT, policy=policy)
             tx.commit()
 
     def _listed(self, tx: Transaction, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
@@ -355,37 +356,14 @@ class Consenting:
         self,
         tx: Transaction,
         act: str,
-        on: On,
+        on: On | None,
         consent: Consent,
         now: int,
         dec: Verdict = Verdict.PERMIT,
     ) -> int:
-        return self._log(
-            tx, act, on, SubjectId(consent.subject_id), now, dec, consent.consent_id, consent.terms.purpose
-        )
-
-    def _log(
-        self,
-        tx: Transaction,
-        act: str,
-        on: On,
-        subject: SubjectId,
-        now: int,
-        dec: Verdict = Verdict.PERMIT,
-        resource: str = "",
-        purpose: str = "",
-    ) -> int:
-        return log_act(
-            tx,
-            act,
-            on,
-            subject,
-            now,
-            dec=dec,
-            resource=resource,
-            purpose=purpose,
-            policy=self._keeper.fingerprint(tx),
-        )
+        subject, policy = SubjectId(consent.subject_id), self._keeper.fingerprint(tx)
+        what = {"resource": consent.consent_id, "purpose": consent.terms.purpose}
+        return log_act(tx, act, on, subject, now, dec=dec, policy=policy, **what)
 
 
 def _refuse_unfit(book: RuleBook, terms: Terms) -> None:

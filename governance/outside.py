@@ -70,7 +70,7 @@ def read_outside(
     site = (given.get("SITE") or "http://127.0.0.1:8080").rstrip("/")
     where = _split(site)
     if where is None or where.path or not _is_safe(where, "https", "http"):
-        fault("SITE", "https://host without a path (http:// on this machine only)")
+        fault("SITE", "https:// and a host, without a path (http:// on this machine only)")
     return Outside(
         site,
         given.get("CONTROLLER_NAME") or tenant,
@@ -87,7 +87,7 @@ def _sms(given: Mapping[str, str], fault: Callable[[str, str], None]) -> SmsAcce
         return None
     where = _split(url)
     if where is None or where.username is not None or not _is_safe(where, "https", "http"):
-        fault("SMS_URL", "https://host/path without a user (http:// on this machine only)")
+        fault("SMS_URL", "https:// and a host, without a user (http:// on this machine only)")
     if len(key) < _SHORTEST_KEY:
         fault("SMS_KEY", f"{_SHORTEST_KEY} characters or more")
     return SmsAccess(url, key)

@@ -88,8 +88,8 @@ class Receipts:
         self._controller = Party(tenant, outside.name, outside.address, outside.contact)
         self._site = outside.site
 
-    def give(self, on: On, consent_id: str, now: int) -> bytes:
-        """Return the signed receipt of a consent; the log has it first."""
+    def give(self, on: On | None, consent_id: str, now: int) -> bytes:
+        """Return the signed receipt of a consent, to the operator without ``on``; the log has it first."""
         given = self._consenting.give_out(on, consent_id, "consent.receipted", now)
         issue = Issue(
             receipt_id=str(uuid_utils.uuid7()),

@@ -1,4 +1,4 @@
-"""Codes that leave the house through the real gateways: to the person's own number or address, and no other."""
+"""Codes that leave the house by the real gateways: to the person's own number or address, and no other."""
 
 from __future__ import annotations
 

