@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import string
 import subprocess
 import sys
 from pathlib import Path
 
+import pyshacl
 import pytest
 from living import MINUTE, Living, Wire
+from rdflib import Graph
 
 from audit.entry import ActorType
 from governance import seeding, world
@@ -18,6 +22,10 @@ from redaction.keys import KeyRing
 
 MINE = "/v1/me/consents"
 HELD = "/v1/consents"
+# What rdflib's own JSON-LD reader calls inside itself is no concern of ours.
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated, use:DeprecationWarning:rdflib")
+
+SHAPES = Path(__file__).parents[1] / "consent" / "shapes.ttl"
 PAGE = Path(__file__).parents[2] / "docs" / "receipts.md"
 only_sqlite = pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 
@@ -139,6 +147,31 @@ def test_no_byte_of_a_receipt_can_be_another(house: Living, wire: Wire) -> None:
         for flip in (0x01, 0x20)
     ]
     assert not [one for one in altered if signer.verifies(one)]
+
+
+@only_sqlite
+def test_the_signature_itself_has_one_spelling(house: Living, wire: Wire, tmp_path: Path) -> None:
+    """Four bits of its last character mean nothing to a lenient reader of base64."""
+    text, signer = own(house, wire), house.service.receipts.signer
+    end = text.index(b'"', text.index(b'"hh:signature":"') + 16)
+    alphabet = string.ascii_letters + string.digits + "-_"
+    twins = [text[: end - 1] + one.encode() + text[end:] for one in alphabet]
+    assert [one for one in twins if signer.verifies(one)] == [text]
+    lenient = next(one for one in twins if one != text and _decodes_alike(one, text))
+    assert stranger(tmp_path, lenient, wire.get("/v1/keys").content) != 0
+
+
+def _decodes_alike(one: bytes, other: bytes) -> bool:
+    signatures = [json.loads(text)["hh:signature"].rpartition(".")[2] for text in (one, other)]
+    return len({base64.urlsafe_b64decode(signature + "==") for signature in signatures}) == 1
+
+
+@only_sqlite
+def test_what_is_handed_out_conforms_to_the_shapes(house: Living, wire: Wire) -> None:
+    data = Graph().parse(data=own(house, wire), format="json-ld")
+    shapes = Graph().parse(SHAPES, format="turtle")
+    good, _, why = pyshacl.validate(data, shacl_graph=shapes, inference="none")
+    assert good, why
 
 
 @only_sqlite
