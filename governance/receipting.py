@@ -69,11 +69,9 @@ class ReceiptSigner:
                 return False
             payload = receipts.canonical(document)
             opened = jws.deserialize_compact(signature, self._key, registry=self._registry, payload=payload)
-            again = jws.serialize_compact(self._header, payload, self._key, registry=self._registry)
         except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
-        # Ed25519 signs alike each time: another spelling of a true signature is refused as well.
-        return opened.headers() == self._header and signature == again
+        return opened.headers() == self._header
 
 
 class Receipts:
