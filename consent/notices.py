@@ -8,11 +8,11 @@ what its author thinks of it (个人信息保护法 第十四条第二款; 网�
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from consent.listing import Terms
 
@@ -135,20 +135,36 @@ class Misfit(StrEnum):
     NOT_IN_FORCE = "not_in_force"  # it does not count yet, or a later version has changed its terms
 
 
+class Shown(NamedTuple):
+    """The text that somebody was shown: the version, and in which language."""
+
+    notice: Notice
+    locale: str
+
+
+def shown(versions: Iterable[Notice], reference: str) -> Shown | None:
+    """Return the text that ``id@version#sha256`` names; None if these versions have no such text."""
+    for notice in versions:
+        for locale in LOCALES:
+            if notice.reference(locale) == reference:
+                return Shown(notice, locale)
+    return None
+
+
 def misfit(versions: Sequence[Notice], terms: Terms, now: int) -> tuple[Misfit | None, str]:
     """Say why the terms do not fit the notice they name, or None; beside it the language of its text.
 
     ``versions`` are all of the notice's, in their order.
     """
-    for place, notice in enumerate(versions):
-        for locale in LOCALES:
-            if notice.reference(locale) != terms.notice:
-                continue
-            contents = notice.contents
-            fits = terms.purpose == contents.purpose and terms.categories <= contents.categories
-            if not fits or (terms.recipient and terms.recipient not in contents.recipients):
-                return Misfit.OTHER_TERMS, locale
-            replaced = any(later.changed and later.effective_from <= now for later in versions[place + 1 :])
-            waits = now < notice.effective_from
-            return (Misfit.NOT_IN_FORCE if replaced or waits else None), locale
-    return Misfit.UNKNOWN, ""
+    found = shown(versions, terms.notice)
+    if found is None:
+        return Misfit.UNKNOWN, ""
+    notice, locale = found
+    contents = notice.contents
+    fits = terms.purpose == contents.purpose and terms.categories <= contents.categories
+    if not fits or (terms.recipient and terms.recipient not in contents.recipients):
+        return Misfit.OTHER_TERMS, locale
+    later = (one for one in versions if one.version > notice.version)
+    replaced = any(one.changed and one.effective_from <= now for one in later)
+    waits = now < notice.effective_from
+    return (Misfit.NOT_IN_FORCE if replaced or waits else None), locale

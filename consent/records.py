@@ -51,7 +51,7 @@ class ConsentEvent(SQLModel, table=True):
 
 
 class ConsentChallenge(SQLModel, table=True):
-    """One one-time code: its MAC, how often it was guessed, and what it was bound to."""
+    """One one-time code: its MAC, how often it was guessed, what it was bound to, the how-manieth it is."""
 
     __tablename__ = "consent_challenge"
     __table__: ClassVar[Table]
@@ -62,6 +62,7 @@ class ConsentChallenge(SQLModel, table=True):
     expires_at: int = Field(sa_column=_number())
     used_at: int | None = Field(sa_column=_number(null=True))
     bound: str = Field(sa_column=_text())
+    codes: int = Field(sa_column=Column(Integer, nullable=False))
 
 
 class NoticeVersion(SQLModel, table=True):

@@ -151,16 +151,26 @@ def tick(
     record(tx, ticked)
 
 
-def confirm(tx: Transaction, confirmed: Confirmed, now: int) -> Consent:
+def code_sent(tx: Transaction, consent: Consent, now: int) -> None:
+    """Record that the code of a consent was handed to a gateway: evidence, which changes no standing."""
+    actor = Actor(consent.actor_id, Capacity(consent.capacity), {})
+    terms, consent_id = consent.terms, consent.consent_id
+    record(
+        tx, _happened(EventKind.CODE_SENT, consent.subject_id, actor, now, terms=terms, consent_id=consent_id)
+    )
+
+
+def confirm(tx: Transaction, confirmed: Confirmed, now: int, *, method: str = "one_time_code") -> Consent:
     """Record the confirmation of a consent whose code was right (``consent.confirmation.answer``).
 
-    The actor of the confirmation is whoever the code was sent to, with the very terms of the tick.
+    The actor of the confirmation is whoever the code was sent to, with the very terms of the tick;
+    ``method`` says whether the code was typed or came back by a mail's link.
 
     Raises:
         UnknownConsentError: the subject has no such consent.
     """
     consent, _ = _own(tx, confirmed.subject_id, confirmed.consent_id)
-    actor = Actor(confirmed.actor_id, Capacity(consent.capacity), {"method": "one_time_code"})
+    actor = Actor(confirmed.actor_id, Capacity(consent.capacity), {"method": method})
     event = _happened(
         EventKind.CONFIRMED,
         consent.subject_id,

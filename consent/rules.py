@@ -149,15 +149,37 @@ def state_of(
     purpose = book.purposes.get(question.purpose)
     if purpose is None:
         return Reason.UNKNOWN_PURPOSE
-    facts = Facts(events, question.subject_id, question.now, question.known_at, question.birth)
-    case = _case(facts, question, purpose, book, notices)
+    case = _asked(events, question, purpose, book, notices)
     if case.facts.of(EventKind.ERASED):
         return Reason.SUBJECT_CLOSED
-    acts = [act for act in weigh(case, case.denials()) if act.tick.consent_id == consent_id]
-    if not acts:
+    act = _act_in(case, consent_id)
+    if act is None:
         return Reason.NO_CONSENT
-    last = max(acts, key=lambda act: (act.fault is None, act.tick.occurred_at, act.rank))
-    return last.fault or _reason_of(last)
+    return act.fault or _reason_of(act)
+
+
+def act_of(
+    events: Iterable[Event],
+    consent_id: str,
+    question: Question,
+    book: RuleBook,
+    notices: Notices = NO_NOTICES,
+) -> Act | None:
+    """Return the act behind one consent as it stands for the question's category; None if there is none."""
+    purpose = book.purposes.get(question.purpose)
+    return None if purpose is None else _act_in(_asked(events, question, purpose, book, notices), consent_id)
+
+
+def _asked(
+    events: Iterable[Event], question: Question, purpose: PurposeEntry, book: RuleBook, notices: Notices
+) -> Case:
+    facts = Facts(events, question.subject_id, question.now, question.known_at, question.birth)
+    return _case(facts, question, purpose, book, notices)
+
+
+def _act_in(case: Case, consent_id: str) -> Act | None:
+    acts = [act for act in weigh(case, case.denials()) if act.tick.consent_id == consent_id]
+    return max(acts, key=lambda act: (act.fault is None, act.tick.occurred_at, act.rank), default=None)
 
 
 def _case(facts: Facts, question: Question, purpose: PurposeEntry, book: RuleBook, notices: Notices) -> Case:

@@ -8,7 +8,7 @@ exactly the purpose and categories they name (个人信息保护法 第十四条
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, age_on
@@ -99,11 +99,16 @@ class Case(NamedTuple):
 
 def tier_of(facts: Facts, book: RuleBook, category: str) -> Tier | None:
     """Return a category's tier for a person of this age."""
+    return tier_under(facts.is_under, book, category)
+
+
+def tier_under(is_under: Callable[[int], bool], book: RuleBook, category: str) -> Tier | None:
+    """Return a category's tier for somebody of whom ``is_under`` says whether they are below an age."""
     entry = book.categories.get(Category(category))
     if entry is None:
         return None
     for row in book.age_tiers:
-        if row.tier is entry.tier and facts.is_under(row.under):
+        if row.tier is entry.tier and is_under(row.under):
             return row.becomes
     return entry.tier
 

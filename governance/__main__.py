@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
-from governance import commands, rulecommands
+from governance import commands, consentcommands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     rules = names.add_parser("policy", help="the rules: show, test, compare, rehearse and publish them")
     rulecommands.add_to(rules, spoken)
     _add_notice(names.add_parser("notice", help="what people are told: list and publish it"), spoken)
+    consents = names.add_parser("consent", help="a member's consents, and a consent's signed receipt")
+    consentcommands.add_to(consents, spoken)
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError
-from governance import pages, signin
+from governance import confirming, pages, signin
 from governance.api import (
     approvals,
     authzen,
@@ -90,6 +90,13 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(authzen_router)
     for further in (notices.router, tickets.router, approvals.router, approvals.mine):
         app.include_router(further)
-    for pages_router in (signin.router, mine.router, decisions.router, accesses.router, pages.router):
+    for pages_router in (
+        signin.router,
+        confirming.router,
+        mine.router,
+        decisions.router,
+        accesses.router,
+        pages.router,
+    ):
         app.include_router(pages_router)
     return app

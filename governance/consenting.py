@@ -8,65 +8,43 @@ read that starts after the answer sees it, on every replica.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
-from sqlalchemy import bindparam, or_, select
-
-from audit import ledger
-from audit.entry import Actor as LogActor
-from audit.entry import Entry, Kind, Verdict
+from audit.entry import Verdict
 from consent import confirmation, registry
 from consent.confirmation import NotConfirmed
-from consent.events import Capacity
 from consent.listing import Consent, Terms
-from consent.outbox import CodeMessage, CodeSender
+from consent.outbox import CodeMessage, CodeSender, NotSentError
 from governance import replay, subjects
+from governance.acting import NoSuchConsentError as NoSuchConsentError  # noqa: PLC0414 - as On
+from governance.acting import On as On  # noqa: PLC0414 - whoever asks this desk needs it as well
+from governance.acting import actor_for, existing, log_act, own
 from governance.database import Database
+from governance.givingout import GivenOut, gathered
 from governance.identity import Caller
-from governance.records import RelationRow
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
-from governance.showing import AskedTooSoonError, Prompt, asked_from, locale_of, shown_to
-from governance.testimony import party
+from governance.showing import AskedTooSoonError, Prompt, asked_from, locale_of, refuse_unfit, shown_to
+from governance.showing import UnfitConsentError as UnfitConsentError  # noqa: PLC0414 - as On
+from governance.subjects import Hold
 from policies.book import RuleBook
 from policies.identifiers import Prefix
 from policies.reasons import Reason
-from policies.terms import ActorId, Category, Purpose, Relation, SubjectId
+from policies.terms import ActorId, Category, SubjectId
 from policies.transaction import Transaction
 
-_relation = RelationRow.__table__
-_TIES: Final = select(_relation.c.relation, _relation.c.role).where(
-    _relation.c.subject_id == bindparam("subject"),
-    _relation.c.actor_id == bindparam("actor"),
-    _relation.c.starts_at <= bindparam("now"),
-    or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
-)
-
 BirthOf = Callable[[Transaction, SubjectId], date | None]
-
-
-class NoSuchConsentError(Exception):
-    """There is no such consent or member, or it is not this caller's to act on."""
 
 
 class NoGatewayError(Exception):
     """No gateway for one-time codes is configured, so nothing that needs a code can be recorded."""
 
 
-class UnfitConsentError(Exception):
-    """The purpose or a category is not one that consent can be given for."""
-
-
-@dataclass(frozen=True, slots=True)
-class On:
-    """Who acts: the caller and the member it acts for (the same for a signed-in member)."""
-
-    caller: Caller
-    member: ActorId
-    request_id: str
+class TooManyCodesError(Exception):
+    """As many codes as may go out for one tick have gone out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +54,14 @@ class Ticked:
     consent_id: str
     confirm_by: int
     digits: int
+
+
+class CodeNotSentError(Exception):
+    """The tick is recorded, but its code did not go out; a new one may be asked for."""
+
+    def __init__(self, ticked: Ticked) -> None:
+        super().__init__("the code did not go out")
+        self.ticked = ticked
 
 
 _AT_ONCE: Final = Prompt()
@@ -107,9 +93,9 @@ class Consenting:
 
         def look() -> int:
             with self._database.reading() as tx:
-                self._actor(tx, on, subject, now)
+                actor_for(tx, on, subject, now)
                 book = self._keeper.in_force(tx).rules.book
-                _refuse_unfit(book, Terms(purpose, frozenset(), "", ""))
+                refuse_unfit(book, Terms(purpose, frozenset(), "", ""))
                 return asked_from(tx, book, subject, purpose, now)
 
         return self._keeper.attempt(look)
@@ -125,8 +111,8 @@ class Consenting:
     ) -> str:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
-            _refuse_unfit(book, terms)
-            actor = self._actor(tx, on, subject, now)
+            refuse_unfit(book, terms)
+            actor = actor_for(tx, on, subject, now)
             subjects.change(tx, [subject])
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
@@ -137,7 +123,8 @@ class Consenting:
                 raise AskedTooSoonError(until)
             consent_id = registry.serve(tx, subject, terms, actor, now)
             replay.remember(tx, on.caller.actor_id, once, consent_id, now)
-            self._log(tx, "consent.served", on, subject, now, resource=consent_id, purpose=terms.purpose)
+            what = {"resource": consent_id, "purpose": terms.purpose, "policy": book.fingerprint}
+            log_act(tx, "consent.served", on, subject, now, dec=Verdict.PERMIT, **what)
             tx.commit()
         return consent_id
 
@@ -150,26 +137,84 @@ class Consenting:
         once: Once | None = None,
         prompt: Prompt = _AT_ONCE,
     ) -> Ticked:
-        """Record that the box below the notice was ticked, and send the one-time code."""
+        """Record that the box below the notice was ticked, and send the one-time code.
+
+        Raises:
+            CodeNotSentError: it is recorded, but the gateway did not take the code.
+        """
         if self._sender is None:
             raise NoGatewayError
         ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once, prompt))
         if message is not None:
-            # After the commit: a code for a consent that was rolled back must not reach anybody.
-            self._sender.send(message)
+            self._hand_over(on, ticked, message, now)
         return ticked
+
+    def send_again(self, on: On, consent_id: str, now: int) -> Ticked:
+        """Send a new code for a tick; it gives neither more time nor more tries, and the old one is void."""
+        if self._sender is None:
+            raise NoGatewayError
+        ticked, message = self._keeper.attempt(lambda: self._renew(on, consent_id, now))
+        self._hand_over(on, ticked, message, now)
+        return ticked
+
+    def _renew(self, on: On, consent_id: str, now: int) -> tuple[Ticked, CodeMessage]:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            consent = existing(tx, consent_id)
+            if consent.actor_id != on.member:
+                raise NoSuchConsentError
+            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
+            ticked = _ticked(book, consent)
+            if consent.confirmed_at is not None or now >= ticked.confirm_by:
+                raise UnfitConsentError
+            code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
+            if code is None:
+                raise TooManyCodesError
+            self._note(tx, "consent.code_asked", on, consent, now)
+            tx.commit()
+            return ticked, self._message(consent, code, ticked, now)
+
+    def _message(self, consent: Consent, code: str, ticked: Ticked, now: int) -> CodeMessage:
+        link = confirmation.link_of(self._pepper, consent.consent_id, code)
+        minutes = (ticked.confirm_by - now) // 60_000
+        return CodeMessage(consent.actor_id, consent.consent_id, code, link, minutes)
+
+    def _hand_over(self, on: On, ticked: Ticked, message: CodeMessage, now: int) -> None:
+        """Send a code after its commit: one for a consent that was rolled back must not reach anybody."""
+        assert self._sender is not None, "asked before anything was recorded"
+        try:
+            self._sender.send(message)
+        except NotSentError:
+            self._sent(on, ticked.consent_id, now, taken=False)
+            raise CodeNotSentError(ticked) from None
+        self._sent(on, ticked.consent_id, now, taken=True)
+
+    def _sent(self, on: On, consent_id: str, now: int, *, taken: bool) -> None:
+        with self._database.transaction() as tx:
+            consent = existing(tx, consent_id)
+            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
+            if taken:
+                registry.code_sent(tx, consent, now)
+            act, verdict = (
+                ("consent.code_sent", Verdict.PERMIT) if taken else ("consent.code_unsent", Verdict.ERROR)
+            )
+            self._note(tx, act, on, consent, now, verdict)
+            tx.commit()
 
     def _tick(
         self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None, prompt: Prompt
     ) -> tuple[Ticked, CodeMessage | None]:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
-            _refuse_unfit(book, terms)
-            actor = self._actor(tx, on, subject, now)
+            refuse_unfit(book, terms)
+            actor = actor_for(tx, on, subject, now)
             subjects.change(tx, [subject])
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
-                return _ticked(book, self._existing(tx, earlier)), None
+                before = existing(tx, earlier)
+                if before.code_sent_at is None:
+                    raise CodeNotSentError(_ticked(book, before))
+                return _ticked(book, before), None
             actor = shown_to(actor, locale_of(tx, terms, now), prompt)
             if prompt.served is None:
                 if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
@@ -179,22 +224,38 @@ class Consenting:
             else:
                 consent_id = prompt.served
                 registry.tick(tx, subject, consent_id, terms, actor, now)
-            consent = self._existing(tx, consent_id)
+            consent = existing(tx, consent_id)
             code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
             assert code is not None, "a consent that was just ticked has no used code"
             replay.remember(tx, on.caller.actor_id, once, consent_id, now)
             self._note(tx, "consent.ticked", on, consent, now)
             tx.commit()
-        return _ticked(book, consent), CodeMessage(on.member, consent_id, code)
+        ticked = _ticked(book, consent)
+        return ticked, self._message(consent, code, ticked, now)
 
     def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
         """Try the code. A wrong guess is counted whatever happens afterwards."""
-        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now))
+        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now, "one_time_code"))
 
-    def _confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
+    def confirm_by_link(self, token: str, request_id: str, now: int) -> Consent | NotConfirmed:
+        """Try the link of a mail: whoever holds it is whom the mail was sent to, the actor of the tick."""
+        read = confirmation.read_link(self._pepper, token)
+        if read is None:
+            return NotConfirmed()  # not ours: no try is counted, whatever consent it names
+        consent_id, code = read
+
+        def attempt() -> Consent | NotConfirmed:
+            with self._database.reading() as tx:
+                giver = ActorId(existing(tx, consent_id).actor_id)
+            on = On(Caller(giver, Prefix.MEMBER), giver, request_id)
+            return self._confirm(on, consent_id, code, now, "email_link")
+
+        return self._keeper.attempt(attempt)
+
+    def _confirm(self, on: On, consent_id: str, code: str, now: int, method: str) -> Consent | NotConfirmed:
         with self._database.transaction() as tx:
             limits = self._keeper.in_force(tx).rules.book.limits
-            consent = self._existing(tx, consent_id)
+            consent = existing(tx, consent_id)
             if consent.actor_id != on.member:
                 # Nobody else can confirm it, so nobody else may use up its tries either.
                 raise NoSuchConsentError
@@ -206,7 +267,7 @@ class Consenting:
                 self._note(tx, "consent.code_refused", on, consent, now, Verdict.DENY)
                 tx.commit()
                 return answer
-            confirmed = registry.confirm(tx, answer, now)
+            confirmed = registry.confirm(tx, answer, now, method=method)
             self._note(tx, "consent.confirmed", on, confirmed, now)
             tx.commit()
             return confirmed
@@ -214,10 +275,10 @@ class Consenting:
     def withdraw(self, on: On, consent_id: str, now: int) -> int:
         """Withdraw; always accepted. Returns the instant since which the consent is withdrawn."""
         with self._database.transaction() as tx:
-            consent = self._own(tx, on, consent_id, now)
+            consent = own(tx, on, consent_id, now)
             subject = SubjectId(consent.subject_id)
             subjects.change(tx, [subject])
-            actor = self._actor(tx, on, subject, now)
+            actor = actor_for(tx, on, subject, now)
             since = registry.withdraw(tx, subject, consent_id, actor, now)
             self._note(tx, "consent.withdrawn", on, consent, now)
             tx.commit()
@@ -228,11 +289,26 @@ class Consenting:
 
         def look() -> tuple[Consent, Reason]:
             with self._database.reading() as tx:
-                consent = self._own(tx, on, consent_id, now)
+                consent = own(tx, on, consent_id, now)
                 listed = self._listed(tx, SubjectId(consent.subject_id), now)
                 return next(pair for pair in listed if pair[0] == consent)
 
         return self._keeper.attempt(look)
+
+    def give_out(self, on: On | None, consent_id: str, act: str, now: int) -> GivenOut:
+        """Return a consent to whoever may have it (None: the operator); the log says so before it leaves."""
+        return self._keeper.attempt(lambda: self._give_out(on, consent_id, act, now))
+
+    def _give_out(self, on: On | None, consent_id: str, act: str, now: int) -> GivenOut:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            consent = existing(tx, consent_id) if on is None else own(tx, on, consent_id, now)
+            subject = SubjectId(consent.subject_id)
+            subjects.rows_of(tx, [subject], Hold.DECIDE)
+            found = gathered(tx, consent, self._birth_of(tx, subject), book)
+            index = self._note(tx, act, on, consent, now)
+            tx.commit()
+            return replace(found, log_index=index)
 
     def of_member(self, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
         """Return the member's own consents, newest first, each with how it stands."""
@@ -253,51 +329,16 @@ class Consenting:
             if Category(category) not in self._keeper.in_force(tx).rules.book.categories:
                 raise UnfitConsentError
             subjects.change(tx, [subject])
-            actor = self._actor(tx, on, subject, now)
+            actor = actor_for(tx, on, subject, now)
             switch = registry.hide if hidden else registry.unhide
             switch(tx, subject, category, actor, now, viewer=viewer)
-            self._log(tx, "records.hidden" if hidden else "records.unhidden", on, subject, now)
+            act, policy = "records.hidden" if hidden else "records.unhidden", self._keeper.fingerprint(tx)
+            log_act(tx, act, on, subject, now, dec=Verdict.PERMIT, policy=policy)
             tx.commit()
 
     def _listed(self, tx: Transaction, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
         book = self._keeper.in_force(tx).rules.book
         return registry.consents_of(tx, member, self._birth_of(tx, member), now, book)
-
-    def _existing(self, tx: Transaction, consent_id: str) -> Consent:
-        consent = registry.consent_of(tx, consent_id)
-        if consent is None:
-            raise NoSuchConsentError
-        return consent
-
-    def _own(self, tx: Transaction, on: On, consent_id: str, now: int) -> Consent:
-        """Return a consent that this member gave or may withdraw; the same error for all others.
-
-        A primary account has no say about what another adult agreed to, neither yes nor no.
-        """
-        consent = self._existing(tx, consent_id)
-        if consent.actor_id == on.member:
-            return consent
-        if self._actor(tx, on, SubjectId(consent.subject_id), now).capacity is Capacity.PRIMARY:
-            raise NoSuchConsentError
-        return consent
-
-    def _actor(self, tx: Transaction, on: On, subject: SubjectId, now: int) -> registry.Actor:
-        """Say as what the member acts for the subject, from the relations on record."""
-        rows = tx.rows(_TIES, {"subject": subject, "actor": on.member, "now": now})
-        ties = {relation for relation, _ in rows}
-        roles = {role for _, role in rows}
-        if Relation.SELF in ties:
-            capacity = Capacity.SELF
-        elif Relation.WARD in ties:
-            capacity = Capacity.GUARDIAN
-        elif "primary_account" in roles:
-            capacity = Capacity.PRIMARY
-        else:
-            raise NoSuchConsentError
-        evidence: Mapping[str, str] = {"request": on.request_id, "via": on.caller.actor_id}
-        if on.caller.kind is Prefix.MEMBER:
-            evidence = {"request": on.request_id, "via": "session"}
-        return registry.Actor(on.member, capacity, evidence)
 
     def _hushed(
         self,
@@ -318,56 +359,22 @@ class Consenting:
         until = asked_from(tx, book, subject, purpose, now)
         if until <= now:
             return 0
-        self._log(tx, "consent.not_asked", on, subject, now, Verdict.DENY, purpose=purpose)
+        policy = book.fingerprint
+        log_act(tx, "consent.not_asked", on, subject, now, dec=Verdict.DENY, policy=policy, purpose=purpose)
         return until
 
     def _note(
         self,
         tx: Transaction,
         act: str,
-        on: On,
+        on: On | None,
         consent: Consent,
         now: int,
         dec: Verdict = Verdict.PERMIT,
-    ) -> None:
-        self._log(
-            tx, act, on, SubjectId(consent.subject_id), now, dec, consent.consent_id, consent.terms.purpose
-        )
-
-    def _log(
-        self,
-        tx: Transaction,
-        act: str,
-        on: On,
-        subject: SubjectId,
-        now: int,
-        dec: Verdict = Verdict.PERMIT,
-        resource: str = "",
-        purpose: str = "",
-    ) -> None:
-        names = ledger.pseudonyms(tx, {subject, on.member})
-        caller = party(on.caller.actor_id, names)
-        person = party(on.member, names)
-        entry = Entry(
-            t=now,
-            kind=Kind.CHANGE,
-            act=act,
-            dec=dec,
-            actor=LogActor(caller, on_behalf_of=None if person == caller else person),
-            subjects=(names[subject],),
-            resource=resource,
-            purpose=purpose,
-            policy=self._keeper.fingerprint(tx),
-            request=on.request_id,
-        )
-        ledger.append(tx, [entry])
-
-
-def _refuse_unfit(book: RuleBook, terms: Terms) -> None:
-    purpose = book.purposes.get(Purpose(terms.purpose))
-    fitting = purpose is not None and purpose.consent_days > 0
-    if not fitting or any(Category(one) not in book.categories for one in terms.categories):
-        raise UnfitConsentError
+    ) -> int:
+        subject, policy = SubjectId(consent.subject_id), self._keeper.fingerprint(tx)
+        what = {"resource": consent.consent_id, "purpose": consent.terms.purpose}
+        return log_act(tx, act, on, subject, now, dec=dec, policy=policy, **what)
 
 
 def _ticked(book: RuleBook, consent: Consent) -> Ticked:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
+from governance.subjects import Hold
 from governance.vault import AGE_FACTS, FACTS_OF, GENDER_FACTS, Found, SealedCell, Vault
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
@@ -69,6 +70,14 @@ class Opening:
     def facts_about(self, tx: Transaction, subject: SubjectId) -> Found:
         """Return a subject with what is sealed as facts about it, and none of its values."""
         return self._vault.peek(tx, subject)
+
+    def contact(self, tx: Transaction, member: SubjectId, field: FieldName) -> str | None:
+        """Open where a member is reached, to write to that very member; None if it is not on record.
+
+        Only for handing a message to a gateway, after the entry that announces the message was committed.
+        """
+        found = self._vault.find(tx, [member], [field], Hold.NONE)
+        return self.value(found, member, field) if (member, field) in found.cells else None
 
     def seal(
         self,

@@ -174,6 +174,12 @@ class Problem(Enum):
         "没有配置验证码发送网关，因此没有记录同意。",
         "No gateway for one-time codes is configured, so no consent was recorded.",
     )
+    CODE_NOT_SENT = (
+        "code_not_sent",
+        503,
+        "勾选已记录，但验证码没能发出；请为同一项同意再要一个验证码。",
+        "The tick is recorded, but its code could not be sent; ask for a new code for the same consent.",
+    )
     RULES_UNAVAILABLE = (
         "rules_unavailable",
         503,

@@ -14,6 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from governance import outside
+from governance.outside import Outside, read_outside
+
 _PREFIX: Final = "GOVERNANCE_"
 NAMES: Final = {
     "HOME": "the folder of key ring, database and lock store; made 0700 (default ./.governance)",
@@ -22,6 +25,7 @@ NAMES: Final = {
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
     "PUBLIC_URL": "the https address that callers use, without a path (dev: this machine's; prod: none)",
+    **outside.NAMES,
 }
 _PORT: Final = r"(?::[1-9][0-9]{0,4})?"
 _PUBLIC: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?" + _PORT)
@@ -54,6 +58,7 @@ class Settings:
     rules_given: bool
     profile: Profile
     tenant: str
+    outside: Outside
     public_url: str | None = None
 
     @property
@@ -101,11 +106,17 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     profile = given.get("PROFILE") or Profile.DEV.value
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
+    tenant = given.get("TENANT") or "household"
     public_url = _public_url(given, faults, in_dev=profile == Profile.DEV)
+    towards = read_outside(
+        given,
+        tenant,
+        lambda word, sentence: faults.append(f"{_PREFIX}{word}: {sentence}"),
+        strict=profile == Profile.PROD,
+    )
     if faults:
         raise SettingsError("\n".join(faults))
-    tenant = given.get("TENANT") or "household"
-    return Settings(home, url, rules, "RULES" in given, Profile(profile), tenant, public_url)
+    return Settings(home, url, rules, "RULES" in given, Profile(profile), tenant, towards, public_url)
 
 
 def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str | None:

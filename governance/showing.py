@@ -13,8 +13,12 @@ from consent.listing import Terms
 from consent.notices import Misfit, misfit
 from consent.prompting import quiet_until
 from policies.book import RuleBook
-from policies.terms import SubjectId
+from policies.terms import Category, Purpose, SubjectId
 from policies.transaction import Transaction
+
+
+class UnfitConsentError(Exception):
+    """Consent cannot be given for this purpose or category, or this consent waits for no code."""
 
 
 class MisfitNoticeError(Exception):
@@ -43,6 +47,14 @@ class Prompt:
 
     opened: bool = False
     served: str | None = None
+
+
+def refuse_unfit(book: RuleBook, terms: Terms) -> None:
+    """Refuse a purpose for which nobody is asked, or a category that the rules do not know."""
+    purpose = book.purposes.get(Purpose(terms.purpose))
+    fitting = purpose is not None and purpose.consent_days > 0
+    if not fitting or any(Category(one) not in book.categories for one in terms.categories):
+        raise UnfitConsentError
 
 
 def locale_of(tx: Transaction, terms: Terms, now: int) -> str:

@@ -7,13 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from policies.instants import rfc3339 as rfc3339  # noqa: PLC0414 - one place to look for both spellings
+
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 _UTC: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?Z")
-
-
-def rfc3339(at: int) -> str:
-    """Return ``2026-11-22T01:46:00.000Z``."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local(at: int) -> datetime:

@@ -33,6 +33,8 @@ from governance.lifecycle import Lifecycle
 from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.permits import PermitDesk
+from governance.reaching import sender_of
+from governance.receipting import Receipts, ReceiptSigner
 from governance.records import REVISION
 from governance.requesting import Approvals
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
@@ -73,6 +75,7 @@ class Service:
     dispatch: Dispatch
     consenting: Consenting
     noticing: Noticing
+    receipts: Receipts
     lifecycle: Lifecycle
     approving: Approving
     emergencies: Emergencies
@@ -214,9 +217,12 @@ def _wired(
     permits = PermitDesk(ring.permit_key)
     vault = Vault()
     opening = Opening(Sealer(ring), vault)
+    sender = sender or sender_of(settings.outside, database, opening)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     approving = Approving(database, keeper)
+    consenting = Consenting(database, keeper, ring.pepper, sender, opening.birth_of)
+    signer = ReceiptSigner(ring.receipt_key)
     return Service(
         settings=settings,
         database=database,
@@ -227,8 +233,9 @@ def _wired(
         opening=opening,
         gate=Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant)),
         dispatch=Dispatch(database, keeper, vault, opening, permits),
-        consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
         noticing=Noticing(database, keeper),
+        consenting=consenting,
+        receipts=Receipts(consenting, signer, ring.receipt_names_key, ring.tenant, settings.outside),
         lifecycle=Lifecycle(opening, keeper),
         approving=approving,
         approvals=AccessRequests(database, approving),

@@ -44,6 +44,7 @@ class Call:
     page: bool
     unless: str
     answers: Mapping[str, str]
+    headers: Mapping[str, str]
 
     def expected(self, caller: str) -> str:
         return self.answers.get(caller, self.unless)
@@ -60,7 +61,8 @@ def calls() -> list[Call]:
         method, path = row["call"].split(" ")
         route = row.get("route", row["call"])
         body = row["body"].encode() if "body" in row else None
-        found.append(Call(method, path, route, body, row.get("page", False), row["unless"], row["answers"]))
+        page, headers = row.get("page", False), row.get("headers", {})
+        found.append(Call(method, path, route, body, page, row["unless"], row["answers"], headers))
     return found
 
 
@@ -79,17 +81,19 @@ def filled(call: Call, house: Living) -> Call:
     if "<review>" in call.path:
         ids["review"] = happenings.emergency(house)
     path, body = call.path, None if call.body is None else call.body.decode()
+    headers = dict(call.headers)
     for name, id_ in ids.items():
         path = path.replace(f"<{name}>", id_)
+        headers = {key: value.replace(f"<{name}>", id_) for key, value in headers.items()}
         body = None if body is None else body.replace(f"<{name}>", id_)
-    return replace(call, path=path, body=None if body is None else body.encode())
+    return replace(call, path=path, body=None if body is None else body.encode(), headers=headers)
 
 
 def sendable(call: Call, house: Living, caller: str) -> tuple[bytes, dict[str, str]]:
     """Return body and headers with which this caller makes a call that is already filled."""
     headers = credentials(house, caller)
     if not call.page:
-        return call.body or b"", {"content-type": "application/json", **headers}
+        return call.body or b"", {"content-type": "application/json", **call.headers, **headers}
     if call.method != "POST":
         return b"", headers
     session = headers.get("cookie", "=").partition("=")[2]

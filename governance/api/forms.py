@@ -273,6 +273,12 @@ class ApprovalDecisionForm(Form):
     approve: bool
 
 
+class CodeAgainForm(Form):
+    """Asks for a new code; a service says for whom."""
+
+    on_behalf_of: MemberId | None = None
+
+
 class NothingForm(Form):
     """The body of a call that needs none: an empty object."""
 

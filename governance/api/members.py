@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from governance.accesses import Access, of_member
 from governance.api import access
-from governance.api.consents import consent_body
+from governance.api.consents import consent_body, receipt_of, wants_receipt
 from governance.api.forms import HideForm, NothingForm
 from governance.consenting import NoSuchConsentError, On, UnfitConsentError
 from governance.cursors import Cursors
@@ -87,6 +87,24 @@ async def consents(request: Request) -> Response:
             "has_more": False,
         }
     )
+
+
+@router.get("/consents/{consent_id}", operation_id="show_my_consent", summary="One consent, or its receipt")
+async def consent(
+    request: Request, consent_id: Annotated[str, Path(pattern=pattern(Prefix.CONSENT))]
+) -> Response:
+    """Return how a consent stands, or with ``Accept: application/ld+json`` its signed receipt."""
+    service = access.service_of(request)
+    on = _on(request)
+    if wants_receipt(request):
+        return await receipt_of(request, on, consent_id)
+    try:
+        one, state = await access.in_store(
+            request, lambda: service.consenting.show(on, consent_id, service.clock())
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    return access.as_json(consent_body(one, state, access.language(request)))
 
 
 @router.post("/consents/{consent_id}/withdraw", operation_id="withdraw_my_consent", summary="Withdraw")

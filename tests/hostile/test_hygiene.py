@@ -58,7 +58,7 @@ def fault_in(answer: httpx2.Response, codes: frozenset[str], language: str) -> s
 def keeper_of(call: Call) -> str:
     """Return a caller whom this route serves."""
     # What was never offered cannot be asked for well (400), and a route may look for what is not there (404).
-    served = ("200", "201", "303", "410", "400", "404")
+    served = ("200", "201", "303", "409", "410", "400", "404")
     found = [one for one in reversed(CALLERS) if call.expected(one)[:3] in served]
     return min(found, key=lambda one: call.expected(one).startswith("404"))
 

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from audit.publishing import Standing
-from governance import wiring
+from governance import outside, wiring
 from governance.settings import NAMES, Profile, Settings, SettingsError, read_settings
 from governance.sqlite import SqliteDatabase, journal_pragmas
 from policies.book import packaged_rules
@@ -112,7 +112,7 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     assert settings.on_sqlite
     assert settings.profile is Profile.DEV
     assert settings.public_url == "http://127.0.0.1:8080"
-    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", "PUBLIC_URL"}
+    assert set(NAMES) == {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", "PUBLIC_URL", *outside.NAMES}
 
 
 HTTPS = "https"
