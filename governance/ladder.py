@@ -72,6 +72,9 @@ _FAILS_AT: Final = {
     Gate.CONSENT: (
         Reason.FACTS_UNAVAILABLE,
         Reason.NO_CONSENT,
+        Reason.NOTICE_SUPERSEDED,
+        Reason.NOTICE_MISMATCH,
+        Reason.CROSS_BORDER_NOT_COVERED,
         Reason.UNCONFIRMED,
         Reason.WITHDRAWN,
         Reason.REVOKED,
