@@ -8,20 +8,28 @@ import re
 import string
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyshacl
 import pytest
 from living import MINUTE, Living, Wire
 from rdflib import Graph
+from ticking import tick_of
 
 from audit.entry import ActorType
+from consent.notices import Draft
 from governance import seeding, world
+from governance.identity import Caller
 from governance.receipting import MEDIA_TYPE, ReceiptSigner
+from policies.identifiers import Prefix
+from policies.instants import rfc3339
+from policies.terms import ActorId
 from redaction.keys import KeyRing
 
 MINE = "/v1/me/consents"
 HELD = "/v1/consents"
+HEALTH = "service.health"
 # What rdflib's own JSON-LD reader calls inside itself is no concern of ours.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated, use:DeprecationWarning:rdflib")
 
@@ -105,6 +113,47 @@ def test_a_withdrawal_stands_in_the_next_receipt_and_the_first_one_still_verifie
     assert terms_in(before)[-1] == "dpv:ConsentGiven"
     assert terms_in(after) == [*terms_in(before), "dpv:ConsentWithdrawn"]
     assert all(house.service.receipts.signer.verifies(one) for one in (before, after))
+
+
+@only_sqlite
+def test_a_new_notice_that_ends_the_consent_stands_in_the_next_receipt_at_its_instant(
+    house: Living, wire: Wire
+) -> None:
+    before = own(house, wire)
+    notice = record_in(before)["dpv:hasNotice"]
+    assert isinstance(notice, dict)
+    assert (notice["dct:language"], notice["hh:sha256"]) == ("zh", seeding.notice(HEALTH).partition("#")[2])
+    (first,) = house.service.noticing.versions_of(HEALTH)
+    draft = Draft(HEALTH, replace(first.contents, region="sg"), first.wordings)
+    officer = Caller(ActorId(world.OFFICER.id), Prefix.STAFF, roles=frozenset(map(str, world.OFFICER.roles)))
+    house.clock.advance(MINUTE)
+    second = house.service.noticing.publish(officer, draft, house.service.clock())
+    house.clock.advance(MINUTE)
+    after = own(house, wire)
+    assert terms_in(after) == [*terms_in(before), "dpv:ConsentInvalidated"]
+    lines = record_in(after)["dpv:hasConsentStatus"]
+    assert isinstance(lines, list)
+    ended = lines[-1]
+    assert ended["dpv:isIndicatedAtTime"] == rfc3339(second.effective_from)
+    assert ended["dpv:hasIndicationMethod"] == "notice_superseded"
+
+
+@only_sqlite
+def test_a_receipt_names_the_language_that_was_read_and_how_long_the_notice_says(
+    house: Living, wire: Wire
+) -> None:
+    body = {**tick_of(world.LI_QIANG), "notice": seeding.notice(HEALTH, "en")}
+    made = json.loads(wire.post(HELD, body, key=house.key(world.CRM)).content)
+    session = house.sign_in(world.LI_QIANG)
+    text = wire.get(f"{MINE}/{made['consent_id']}", session=session, accept=MEDIA_TYPE).content
+    record = json.loads(text)["dpv:hasRecordOfActivity"][0]
+    notice = record["dpv:hasNotice"]
+    assert (notice["dct:language"], notice["hh:sha256"]) == (
+        "en",
+        seeding.notice(HEALTH, "en").partition("#")[2],
+    )
+    kept = record["dpv:hasProcess"][0]["dpv:hasStorageCondition"][1]["dpv:hasDuration"]["@value"]
+    assert kept == "P1095D"
 
 
 @only_sqlite
