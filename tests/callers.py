@@ -6,7 +6,7 @@ import hmac
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class Call:
     page: bool
     unless: str
     answers: Mapping[str, str]
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def expected(self, caller: str) -> str:
         return self.answers.get(caller, self.unless)

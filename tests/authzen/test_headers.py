@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from authzen_calls import Pep, field, question
 from insiders import flip
-from living import Living, Wire
+from living import PROD, Living, Wire
 
 from governance import world
 from governance.app import build
@@ -142,5 +142,5 @@ def test_prod_without_a_public_address_has_no_metadata_and_with_one_has_https(ho
                 if name != "supported_obligations"
             )
         wire.close()
-    prod = {"GOVERNANCE_PROFILE": "prod", "GOVERNANCE_HOME": str(house.settings.home)}
+    prod = {**PROD, "GOVERNANCE_HOME": str(house.settings.home)}
     assert read_settings(prod, packaged_rules()).public_url is None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from living import PROD
 
 from audit.publishing import Standing
 from governance import outside, wiring
@@ -133,13 +134,13 @@ HTTPS = "https"
 )
 def test_a_public_address_is_https_and_a_host_and_nothing_else(url: str) -> None:
     for profile in Profile:
-        environment = {"GOVERNANCE_PUBLIC_URL": url, "GOVERNANCE_PROFILE": profile.value}
+        environment = {**PROD, "GOVERNANCE_PUBLIC_URL": url, "GOVERNANCE_PROFILE": profile.value}
         with pytest.raises(SettingsError, match="GOVERNANCE_PUBLIC_URL: https, a host"):
             read_settings(environment, packaged_rules())
 
 
 def test_the_public_address_of_prod_is_said_and_never_guessed() -> None:
-    prod = {"GOVERNANCE_PROFILE": "prod"}
+    prod = PROD
     assert read_settings(prod, packaged_rules()).public_url is None
     said = read_settings({**prod, "GOVERNANCE_PUBLIC_URL": f"{HTTPS}://pdp.example:8443"}, packaged_rules())
     assert said.public_url == f"{HTTPS}://pdp.example:8443"
