@@ -81,6 +81,9 @@ def test_of_a_consent_that_was_ticked_twice_the_sound_tick_is_told() -> None:
     assert state_of([*first, no, *again], "con_0001", ask, BOOK) is Reason.CONSENT_GIVEN
     assert state_of([*first, no, *again[:2]], "con_0001", ask, BOOK) is Reason.UNCONFIRMED
     assert state_of([*first, *again[:2]], "con_0001", ask, BOOK) is Reason.CONSENT_GIVEN
+    assert state_of([*first[:2], no], "con_0001", ask, BOOK) is Reason.UNCONFIRMED
+    (unheard_of,) = story("adult", ["1 self invents marketing"])
+    assert state_of([*first, unheard_of], "con_0001", ask, BOOK) is Reason.FACTS_UNAVAILABLE
 
 
 def test_a_parent_that_is_declared_against_the_dots_counts_as_above() -> None:
@@ -117,13 +120,24 @@ def test_a_closed_person_is_told_by_the_first_erasure_and_until_nothing() -> Non
     assert closed.valid_until == instant("10")
 
 
-def test_the_longest_consent_is_cited_and_ties_do_not_depend_on_the_order() -> None:
-    shorter = grant("adult", "self", "marketing.direct", ["outreach.sms"], START, number=1)
-    longer = grant("adult", "self", "marketing.direct", ["outreach.sms"], START + DAY, number=2)
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
+def test_the_longest_consent_is_cited_in_any_order(first: int, second: int) -> None:
+    shorter = grant("adult", "self", "marketing.direct", ["outreach.sms"], START, number=first)
+    longer = grant("adult", "self", "marketing.direct", ["outreach.sms"], START + DAY, number=second)
     ask = question_of("adult", {"purpose": "marketing.direct", "category": "outreach.sms"})
     for log in ([*shorter, *longer], [*longer, *shorter]):
         answer = standing(log, ask, BOOK)
-        assert (answer.consent_id, answer.valid_until) == ("con_0002", START + DAY + 60_000 + 365 * DAY)
+        assert answer.consent_id == f"con_000{second}"
+        assert answer.valid_until == START + DAY + 60_000 + 365 * DAY
+
+
+def test_ties_are_cited_alike_in_any_order() -> None:
+    ask = question_of("adult", {"purpose": "marketing.direct", "category": "outreach.sms"})
+    twins = [grant("adult", "self", "marketing.direct", ["outreach.sms"], START, number=n) for n in (1, 2)]
+    noes = [event("adult", "self", kind, START, number=3) for kind in ("refused", "withdrawn")]
+    ends = [event("adult", "service", "erased", START, number=n) for n in (4, 5)]
+    for one, other in (twins, [noes[:1], noes[1:]], [ends[:1], ends[1:]]):
+        assert standing([*one, *other], ask, BOOK) == standing([*other, *one], ask, BOOK)
 
 
 def test_the_first_notice_and_the_first_code_carry_the_consent() -> None:
@@ -221,6 +235,20 @@ def test_the_person_consents_as_the_person_or_not_at_all(capacity: str) -> None:
     ask = question_of("adult", {"purpose": "service.household", "category": "household"})
     assert standing(log, ask, BOOK).permits is True
     posing = [e._replace(capacity=capacity) for e in log]
+    assert standing(posing, ask, BOOK).reason is Reason.NO_AUTHORITY
+
+
+def test_a_child_is_not_its_own_guardian_whatever_it_claims_to_be() -> None:
+    log = story("child", ["0 self becomes_guardian", "1 self consents service.health health.record"])
+    posing = [e._replace(capacity="guardian") for e in log]
+    ask = question_of("child", {"purpose": "service.health", "category": "health.record"})
+    assert standing(posing, ask, BOOK).reason is Reason.NO_AUTHORITY
+
+
+def test_a_primary_account_consents_as_one_or_not_at_all() -> None:
+    log = story("adult", ["0 primary becomes_primary home", "1 primary consents service.household household"])
+    posing = [log[0], *(e._replace(capacity="service") for e in log[1:])]
+    ask = question_of("adult", {"purpose": "service.household", "category": "household"})
     assert standing(posing, ask, BOOK).reason is Reason.NO_AUTHORITY
 
 
