@@ -123,9 +123,9 @@ class Act(NamedTuple):
     fault: Reason | None
 
     @property
-    def rank(self) -> tuple[int, str, tuple[str, ...]]:
+    def rank(self) -> tuple[int, tuple[str, ...]]:
         """An order among acts that does not depend on the order of arrival."""
-        return self.ends_at, self.tick.consent_id, tuple(event.event_id for event in self.support)
+        return self.ends_at, tuple(event.event_id for event in self.support)
 
 
 def weigh(case: Case, denials: Sequence[Event]) -> list[Act]:
@@ -272,9 +272,8 @@ def _beats(case: Case, denial: Event, tick: Event, newest: dict[str, int]) -> bo
         return True
     if tick.capacity == Capacity.PRIMARY:
         return denial.capacity != Capacity.PRIMARY  # any refusal of the person's own beats it
-    if tick.capacity == Capacity.GUARDIAN and denial.capacity == Capacity.GUARDIAN:
-        # Guardians who disagree: the other's no stands until the other says yes.
-        other = denial.actor_id != tick.actor_id
+    if tick.capacity == Capacity.GUARDIAN:
+        # Guardians who disagree: a no stands until the one who said it says yes.
         alive = case.facts.guardian_link(denial.actor_id, case.facts.now) is not None
-        return other and alive and newest.get(denial.actor_id, -1) <= stamp(denial)
+        return alive and newest.get(denial.actor_id, -1) <= stamp(denial)
     return False

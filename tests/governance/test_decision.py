@@ -34,7 +34,7 @@ YES = Standing(
     reason=Reason.CONSENT_GIVEN,
     consent_id="con_1",
     valid_until=LATER,
-    duties=("choice=non_personal",),
+    duties=("choice=non_personal", "optout=required"),
 )
 NO = Standing(permits=False, reason=Reason.WITHDRAWN, duties=("service=unchanged", "delete=due"))
 AGENT = frozenset({(Scope.PORTFOLIO, Role("agent"))})
@@ -46,6 +46,7 @@ ROWS = (
     ("A-01", "name", "read", Level.FULL, "*", "*", "", True, "log=high"),
     ("A-02", "mobile", "read", Level.MASKED, "*", "*", "", True, ""),
     ("A-03", "email", "read", Level.EXISTS, "*", "*", "", True, ""),
+    ("D-03", "email", "read", Level.MASKED, "*", "*", "", False, ""),
     ("A-04", "blood_pressure", "read", Level.FULL, "*", "*", "consent", True, "log=high;choice=non_personal"),
     ("A-05", "viewing_history", "read", Level.FULL, "*", "*", "", True, ""),
     ("D-05", "viewing_history", "read", Level.EXISTS, "*", "*", "hidden", False, ""),
@@ -57,12 +58,15 @@ ROWS = (
     ("D-08", "id_card", "read", Level.EXISTS, "*", "*", "unapproved", False, ""),
     ("A-09", "allergies", "read", Level.FULL, "*", "*", "", True, ""),
     ("D-09", "allergies", "read", Level.EXISTS, "*", "*", "profiled", False, ""),
+    ("D-10", "allergies", "read", Level.EXISTS, "*", "*", "ticket", False, ""),
     ("A-10", "birth_date", "read", Level.FULL, "*", "*", "ticket", True, ""),
     ("A-11", "purchase_history", "read", Level.FULL, "*", "*", "consent", True, ""),
     ("D-11", "purchase_history", "read", Level.EXISTS, "*", "*", "under_18", False, ""),
     ("A-12", "name", "write", Level.FULL, "*", "*", "", True, ""),
     ("A-13", "address", "read", Level.FULL, "*", "*", "", True, ""),
     ("D-13", "address", "read", Level.EXISTS, "*", "*", "unapproved", False, ""),
+    ("D-14", "address", "read", Level.EXISTS, "*", "*", "under_14", False, ""),
+    ("D-16", "address", "read", Level.EXISTS, "*", "*", "under_18", False, ""),
     ("S-01", "channel.sms", "send", Level.FULL, "*", "*", "consent", True, ""),
     ("S-02", "channel.email", "send", Level.FULL, "*", "*", "", True, ""),
     ("S-03", "channel.app_push", "send", Level.FULL, "*", "*", "", True, ""),
@@ -187,7 +191,7 @@ def test_a_consent_opens_is_named_and_brings_its_duties_and_its_end() -> None:
     one = decide("blood_pressure", facts(standings=said("blood_pressure", YES)))
     assert told(one) == "show consent_given"
     assert (one.consent, one.valid_until, one.rules) == ("con_1", LATER, ("A-04",))
-    assert one.duties == ("log=high", "choice=non_personal")
+    assert one.duties == ("log=high", "choice=non_personal", "optout=required")
 
 
 def test_to_the_person_the_own_data_are_shown_as_such_without_a_consent() -> None:
@@ -220,6 +224,13 @@ def test_for_a_child_an_outsider_needs_the_guardians_consent_even_where_no_row_d
     assert (told(refused), refused.duties) == ("hide withdrawn", NO.duties)
     # A row that would have held back an adult's data as well is named as it would be there.
     assert told(decide("birth_date", facts(age=13, standings=said("birth_date", YES)))) == "hide no_rule"
+
+
+def test_a_refusal_of_the_person_is_told_only_where_consent_was_asked_for() -> None:
+    assert told(decide("birth_date", facts(standings=said("birth_date", NO)))) == "hide no_rule"
+    # A row that only lowers the level is not what keeps a child's data from an outsider.
+    child = facts(age=13, standings=said("email", NO))
+    assert told(decide("email", child)) == "hide withdrawn"
 
 
 def test_a_row_that_forbids_is_told_unless_consent_was_missing_anyway() -> None:
@@ -285,6 +296,8 @@ def test_each_field_gets_its_own_decision_in_order() -> None:
         ({"kind": None}, False),
         ({"relation": Relation.NONE}, False),
         ({"relation": Relation.NONE, "roles": SENDER}, True),
+        ({"relation": Relation.NONE, "roles": SENDER | AGENT}, True),
+        ({"relation": Relation.NONE, "roles": frozenset()}, False),
         ({"relation": Relation.NONE, "roles": SENDER, "kind": None}, False),
     ],
 )
@@ -343,6 +356,8 @@ def test_a_message_rests_on_a_consent_where_the_row_asks_for_one() -> None:
     assert (heard(no), no.consent, no.rules) == ("refuse withdrawn", None, ())
     held = send("channel.sms", screened=ScreeningOutcome.REVIEW, standings=said("channel.sms", YES))
     assert (held.outcome, held.consent, held.rules) == (Outcome.HOLD, "con_1", ("S-01",))
+    elsewhere = send("channel.wecom", standings=said("channel.wecom", YES))
+    assert heard(elsewhere) == "refuse role_may_not_send"
     unneeded = send("channel.email", standings=said("channel.email", NO))
     assert (heard(unneeded), unneeded.consent) == ("admit rule_allows content_clean", None)
 
