@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench docs pictures lock clean
+.PHONY: help demo test check bench mutants docs pictures lock clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -30,6 +30,9 @@ check: $(READY)  ## lint, format, types, import contracts, and the rules about t
 
 bench: $(READY)  ## the benchmark table, each figure beside its floor or peer; writes bench.json
 	@PYTHONPATH=tests/bench:tests/policies:tests $(PYTHON) -P tests/bench/run.py
+
+mutants: $(READY)  ## break each rule of the decision on purpose; at least nine of ten must be noticed
+	@PYTHONPATH=tests/mutants $(PYTHON) -P tests/mutants/run.py
 
 docs: $(READY)  ## write docs/codes.md and docs/routes.md anew from the code
 	@$(PYTHON) -P tests/repository/pages_from_code.py

@@ -30,6 +30,8 @@ SHORT: Final = 6
 """Digits of an ordinary code."""
 LONG: Final = 8
 """Digits where more is at stake: a guardian confirms, or health data is concerned."""
+MOST_CODES: Final = 3
+"""How many codes go out for one tick: a person is not to be pestered with somebody's clicks."""
 
 _T: Final = ConsentChallenge.__table__
 _OPEN: Final = insert(_T)
@@ -37,8 +39,8 @@ _OPENED: Final = select(_T.c.used_at).where(_T.c.consent_id == bindparam("consen
 _FORGET: Final = delete(_T).where(_T.c.subject_id == bindparam("subject"))
 _REPLACE: Final = (
     update(_T)
-    .where(_T.c.consent_id == bindparam("consent"), _T.c.used_at.is_(None))
-    .values(code_hmac=bindparam("mac"), bound=bindparam("terms"))
+    .where(_T.c.consent_id == bindparam("consent"), _T.c.used_at.is_(None), _T.c.codes < MOST_CODES)
+    .values(code_hmac=bindparam("mac"), bound=bindparam("terms"), codes=_T.c.codes + 1)
 )
 _TRY: Final = (
     update(_T)
@@ -84,7 +86,7 @@ def open_challenge(tx: Transaction, consent: Consent, limits: Limits, pepper: by
     """Make the code of a consent, store its MAC, and return the code for sending after the commit.
 
     The code lasts as long as the tick may be confirmed. Asking again replaces it and gives neither more
-    time nor more tries. None when the consent's code has been used already.
+    time nor more tries. None when the consent's code has been used already, or was asked for too often.
     """
     length = digits_for(consent)
     code = f"{secrets.randbelow(10**length):0{length}d}"
@@ -104,9 +106,27 @@ def open_challenge(tx: Transaction, consent: Consent, limits: Limits, pepper: by
             "expires_at": confirm_before(consent.ticked_at, limits),
             "used_at": None,
             "bound": bound,
+            "codes": 1,
         },
     )
     return code
+
+
+def link_of(pepper: bytes, consent_id: str, code: str) -> str:
+    """Return the token of a confirmation link: consent, code and a MAC over both.
+
+    Without the MAC, whoever knows the consent's id could use up the person's tries.
+    """
+    return f"{consent_id}.{code}.{_link_mac(pepper, consent_id, code)}"
+
+
+def read_link(pepper: bytes, token: str) -> tuple[str, str] | None:
+    """Return consent id and code of a link that we made; None for anything else. No try is counted."""
+    parts = token.split(".") if token.isascii() else []
+    if len(parts) != len(("consent", "code", "mac")):
+        return None
+    consent_id, code, mac = parts
+    return (consent_id, code) if hmac.compare_digest(_link_mac(pepper, consent_id, code), mac) else None
 
 
 def answer(
@@ -135,6 +155,11 @@ def _bound(consent: Consent) -> str:
     who = [consent.subject_id, consent.actor_id, consent.capacity]
     what = [terms.purpose, sorted(terms.categories), terms.recipient, terms.notice]
     return json.dumps([*who, *what], ensure_ascii=True, separators=(",", ":"))
+
+
+def _link_mac(pepper: bytes, consent_id: str, code: str) -> str:
+    text = json.dumps(["link", consent_id, code], ensure_ascii=True, separators=(",", ":"))
+    return hmac.new(pepper, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _mac(pepper: bytes, consent_id: str, code: str, bound: str) -> str:

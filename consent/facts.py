@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from consent.ages import CONSENT_AGE, MAJORITY, age_on, next_transition
 from consent.events import Capacity, Event, EventKind
@@ -19,6 +19,18 @@ from policies.identifiers import Prefix
 
 THIRDS: Final = (EventKind.SERVED, EventKind.TICKED, EventKind.CONFIRMED)
 """The three events that together are an act of consent."""
+
+
+class Thirds(NamedTuple):
+    """What was served, ticked and confirmed by one actor in one capacity on the same terms."""
+
+    served: list[Event]
+    ticked: list[Event]
+    confirmed: list[Event]
+
+
+_TERMS: Final = slice(Event._fields.index("consent_id"), Event._fields.index("capacity") + 1)
+"""What the three must have in common, as one slice of an event: it is taken for each event of a decision."""
 
 _OPENING: Final = frozenset(
     {
@@ -43,22 +55,23 @@ _NO_DENIAL: Final = _OPENING | {
 class Facts:
     """One person at one instant: the events that count, by kind, and the age.
 
-    A person without a birth date counts as a child. ``denials`` has every denial, ``thirds`` the parts of
-    grants by purpose. ``changes_at`` is the first later instant at which the passing of time alone changes
-    something here: one more of the given events counts, or 14 or 18 is reached.
+    A person without a birth date counts as a child. ``denials`` has every denial. ``changes_at`` is the
+    first later instant at which the passing of time alone changes something here: one more of the given
+    events counts, or 14 or 18 is reached.
     """
 
     __slots__ = (
         "_found",
+        "_grants",
         "birth",
         "changes_at",
         "denials",
         "is_child",
         "is_household",
         "is_minor",
+        "known_at",
         "now",
         "subject_id",
-        "thirds",
     )
 
     def __init__(
@@ -66,6 +79,7 @@ class Facts:
     ) -> None:
         self.subject_id = subject_id
         self.now = now
+        self.known_at = known_at
         self.birth = birth
         self.is_household = subject_id.startswith(Prefix.HOUSEHOLD)
         age = 0 if birth is None else age_on(birth, now)
@@ -85,14 +99,30 @@ class Facts:
                 self.changes_at = start
         # A kind that this version does not know counts as a denial.
         self.denials = [e for kind, same in self._found.items() if kind not in _NO_DENIAL for e in same]
-        self.thirds: dict[str, list[Event]] = {}
-        for kind in THIRDS:
-            for event in self.of(kind):
-                self.thirds.setdefault(event.purpose, []).append(event)
+        self._grants: dict[str, Sequence[Thirds]] = {}
+
+    def is_under(self, age: int) -> bool:
+        """Say whether the person is below one of the two ages that the rules know, 14 or 18."""
+        return self.is_child if age == CONSENT_AGE else self.is_minor
 
     def of(self, kind: EventKind) -> Sequence[Event]:
         """Return the events of one kind."""
         return self._found.get(kind, ())
+
+    def grants(self, purpose: str) -> Sequence[Thirds]:
+        """Return what was served, ticked and confirmed for a purpose, put together by the same terms."""
+        grants = self._grants.get(purpose)
+        if grants is None:
+            alike: dict[object, Thirds] = {}
+            for place, kind in enumerate(THIRDS):
+                for event in self.of(kind):
+                    if event.purpose == purpose:
+                        terms = event[_TERMS]
+                        if terms not in alike:
+                            alike[terms] = Thirds([], [], [])
+                        alike[terms][place].append(event)
+            grants = self._grants[purpose] = tuple(alike.values())
+        return grants
 
     def guardian_link(self, actor_id: str, since: int) -> Event | None:
         """Return the link that has made the actor the guardian from ``since`` on without a break."""

@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from consent.events import Event, EventKind
 from consent.rules import Question, state_of
+from consent.superseding import NO_NOTICES, Notices
 from policies.book import RuleBook
 from policies.reasons import Reason
 from policies.terms import Category, Purpose
+
+GIVEN: Final = frozenset({Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT})
+"""The states in which a consent holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Consent:
     confirmed_at: int | None
     expires_at: int | None
     withdrawn_at: int | None
+    code_sent_at: int | None = None
 
 
 def consents_in(events: Iterable[Event]) -> tuple[Consent, ...]:
@@ -57,27 +63,36 @@ def consents_in(events: Iterable[Event]) -> tuple[Consent, ...]:
     return tuple(sorted(consents, key=lambda consent: (consent.ticked_at, consent.consent_id)))
 
 
-def state(events: Sequence[Event], consent: Consent, birth: date | None, now: int, book: RuleBook) -> Reason:
+def state(
+    events: Sequence[Event],
+    consent: Consent,
+    birth: date | None,
+    now: int,
+    book: RuleBook,
+    notices: Notices = NO_NOTICES,
+) -> Reason:
     """Say how a consent stands: given for all its categories, or the first reason why it is not."""
     reasons = [
-        state_of(
-            events,
-            consent.consent_id,
-            Question(
-                subject_id=consent.subject_id,
-                purpose=Purpose(consent.terms.purpose),
-                category=Category(category),
-                recipient=consent.terms.recipient,
-                viewer="",
-                now=now,
-                birth=birth,
-            ),
-            book,
+        state_of(events, consent.consent_id, question, book, notices)
+        for question in questions_of(consent, birth, now)
+    ]
+    return next((reason for reason in reasons if reason not in GIVEN), reasons[0])
+
+
+def questions_of(consent: Consent, birth: date | None, now: int) -> list[Question]:
+    """Return what to ask to learn how a consent stands: one question for each of its categories."""
+    return [
+        Question(
+            subject_id=consent.subject_id,
+            purpose=Purpose(consent.terms.purpose),
+            category=Category(category),
+            recipient=consent.terms.recipient,
+            viewer="",
+            now=now,
+            birth=birth,
         )
         for category in sorted(consent.terms.categories)
     ]
-    given = {Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT}
-    return next((reason for reason in reasons if reason not in given), reasons[0])
 
 
 def _of(life: Sequence[Event], *kinds: EventKind) -> list[Event]:
@@ -88,6 +103,7 @@ def _of(life: Sequence[Event], *kinds: EventKind) -> list[Event]:
 def _consent(tick: Event, life: Sequence[Event]) -> Consent:
     confirmed = _of(life, EventKind.CONFIRMED)
     ended = _of(life, EventKind.WITHDRAWN, EventKind.REVOKED)
+    sent = _of(life, EventKind.CODE_SENT)
     return Consent(
         consent_id=tick.consent_id,
         subject_id=tick.subject_id,
@@ -98,4 +114,5 @@ def _consent(tick: Event, life: Sequence[Event]) -> Consent:
         confirmed_at=confirmed[0].occurred_at if confirmed else None,
         expires_at=tick.expires_at,
         withdrawn_at=ended[0].occurred_at if ended else None,
+        code_sent_at=sent[-1].occurred_at if sent else None,
     )

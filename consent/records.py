@@ -1,8 +1,9 @@
-"""The consent room's tables: the append-only events, and the open one-time codes.
+"""The consent room's tables: the append-only events, the open one-time codes, the published notices.
 
 Events are keyed by their subject first, so a decision about a subject reads one range of one shard. The
 database itself refuses to change or delete an event on both engines: whoever wants to rewrite history needs
-the rights of the table's owner and leaves a trigger missing. Codes are kept as a MAC only.
+the rights of the table's owner and leaves a trigger missing; the same holds for notices. Codes are kept as
+a MAC only.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class ConsentEvent(SQLModel, table=True):
 
 
 class ConsentChallenge(SQLModel, table=True):
-    """One one-time code: its MAC, how often it was guessed, and what it was bound to."""
+    """One one-time code: its MAC, how often it was guessed, what it was bound to, the how-manieth it is."""
 
     __tablename__ = "consent_challenge"
     __table__: ClassVar[Table]
@@ -61,6 +62,41 @@ class ConsentChallenge(SQLModel, table=True):
     expires_at: int = Field(sa_column=_number())
     used_at: int | None = Field(sa_column=_number(null=True))
     bound: str = Field(sa_column=_text())
+    codes: int = Field(sa_column=Column(Integer, nullable=False))
+
+
+class NoticeVersion(SQLModel, table=True):
+    """One published version of a notice; see ``consent.notices``. Sets of words are separated by spaces."""
+
+    __tablename__ = "notice_version"
+    __table__: ClassVar[Table]
+    id: str = Field(sa_column=_text(key=True))
+    version: int = Field(sa_column=_number(key=True))
+    purpose: str = Field(sa_column=_text())
+    categories: str = Field(sa_column=_text())
+    methods: str = Field(sa_column=_text())
+    recipients: str = Field(sa_column=_text())
+    processors: str = Field(sa_column=_text())
+    retention_days: int = Field(sa_column=_number())
+    region: str = Field(sa_column=_text())
+    assessment: str = Field(sa_column=_text())
+    changed: str = Field(sa_column=_text())
+    effective_from: int = Field(sa_column=_number())
+    published_by: str = Field(sa_column=_text())
+    published_at: int = Field(sa_column=_number())
+
+
+class NoticeText(SQLModel, table=True):
+    """A version's words in one language, with the digest by which consents name them."""
+
+    __tablename__ = "notice_text"
+    __table__: ClassVar[Table]
+    id: str = Field(sa_column=_text(key=True))
+    version: int = Field(sa_column=_number(key=True))
+    locale: str = Field(sa_column=_text(key=True))
+    title: str = Field(sa_column=_text())
+    body: str = Field(sa_column=_text())
+    sha256: str = Field(sa_column=_text())
 
 
 _INSERT_ONLY: Final = {
@@ -82,3 +118,33 @@ for _dialect, _statements in _INSERT_ONLY.items():
     for _statement in _statements:
         _guard = DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
         event.listen(ConsentEvent.__table__, "after_create", _guard)
+
+
+def _fixed(table: Table, key: tuple[str, ...]) -> None:
+    """Have both engines refuse to change, delete or replace a row of a table."""
+    name = table.name
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    # INSERT OR REPLACE deletes without firing delete triggers.
+    taken = f"WHEN EXISTS (SELECT 1 FROM {name} WHERE {same})"  # noqa: S608 (our own names)
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
+    statements = {
+        "sqlite": (
+            f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} {refuse}",
+            f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} {refuse}",
+            f"CREATE TRIGGER {name}_no_replace BEFORE INSERT ON {name} {taken} {refuse}",
+        ),
+        "postgresql": (
+            f"""CREATE FUNCTION {name}_append_only() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION '{name} is append-only'; END $$""",
+            f"""CREATE TRIGGER {name}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}
+                FOR EACH STATEMENT EXECUTE FUNCTION {name}_append_only()""",
+        ),
+    }
+    for dialect, written in statements.items():
+        for statement in written:
+            guard = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", guard)
+
+
+_fixed(NoticeVersion.__table__, ("id", "version"))
+_fixed(NoticeText.__table__, ("id", "version", "locale"))

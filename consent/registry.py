@@ -1,4 +1,4 @@
-"""The consent registry: writes consent events and reads them back, in the caller's transaction.
+"""The consent registry: what may be said about a consent, and when, in the caller's transaction.
 
 A withdrawal is always accepted, whatever the state, and the first one's time is never overwritten
 (个人信息保护法 第十五条). The caller holds the subject's lock, bumps the epoch and commits: one transaction.
@@ -6,48 +6,23 @@ A withdrawal is always accepted, whatever the state, and the first one's time is
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
-from functools import lru_cache
 from typing import Final
 
-import uuid_utils
-from sqlalchemy import bindparam, func, insert, select
-
 from consent.confirmation import Confirmed
+from consent.eventlog import EVERYTHING as EVERYTHING  # noqa: PLC0414 - whoever speaks here needs it
+from consent.eventlog import Actor as Actor  # noqa: PLC0414 - as EVERYTHING
+from consent.eventlog import events_of, happened, not_before, of_consent, record
 from consent.events import Capacity, Event, EventKind
 from consent.facts import above
 from consent.listing import Consent, Terms, consents_in, state
-from consent.records import ConsentEvent
+from consent.noticeboard import behind
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.reasons import Reason
-from policies.transaction import Row, Transaction
+from policies.transaction import Transaction
 
-_T: Final = ConsentEvent.__table__
-_EVENTS_OF: Final = (
-    select(*(_T.c[name] for name in Event._fields))
-    .where(_T.c.subject_id.in_(bindparam("ids", expanding=True)))
-    .order_by(_T.c.subject_id, _T.c.seq)
-)
-_EVENTS_OF_CONSENT: Final = (
-    select(*(_T.c[name] for name in Event._fields))
-    .where(_T.c.consent_id == bindparam("consent"))
-    .order_by(_T.c.subject_id, _T.c.seq)
-)
-_LAST_SEQ: Final = select(func.max(_T.c.seq)).where(_T.c.subject_id == bindparam("subject"))
-_LAST_SEQS: Final = (
-    select(_T.c.subject_id, func.max(_T.c.seq))
-    .where(_T.c.subject_id.in_(bindparam("ids", expanding=True)))
-    .group_by(_T.c.subject_id)
-)
-_LAST_INSTANT: Final = select(func.max(_T.c.recorded_at)).where(_T.c.subject_id == bindparam("subject"))
-_KNOWN: Final = select(_T.c.event_id).where(
-    _T.c.subject_id == bindparam("subject"), _T.c.event_id.in_(bindparam("ids", expanding=True))
-)
-_INSERT: Final = insert(_T)
 _AGREEING: Final = frozenset({EventKind.SERVED, EventKind.TICKED, EventKind.CONFIRMED, EventKind.SHARED})
 """After one of these a repeated withdrawal says something new."""
 
@@ -60,59 +35,22 @@ class UnknownConsentError(Exception):
     """No consent of this subject has that id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts for the subject, as what, and how it can be shown later (channel, document reference)."""
-
-    id: str
-    capacity: Capacity
-    evidence: Mapping[str, str]
-
-
-def events_of(tx: Transaction, subject_ids: Sequence[str]) -> dict[str, tuple[Event, ...]]:
-    """Return all events of each subject, in one statement; a subject without events has an empty tuple."""
-    found: dict[str, list[Event]] = {subject_id: [] for subject_id in subject_ids}
-    if found:
-        for row in tx.rows(_EVENTS_OF, {"ids": tuple(found)}):
-            found[row[0]].append(_event(row))
-    return {subject_id: tuple(events) for subject_id, events in found.items()}
-
-
-def record(tx: Transaction, *events: Event) -> int:
-    """Append events of one subject and return how many were new; one already there is passed over.
-
-    The caller holds the subject's lock. Two writers without it collide on the sequence number, and one of
-    them fails: never silently.
-    """
-    subjects = {event.subject_id for event in events}
-    if len(subjects) != 1:
-        raise ValueError("one call records the events of one subject")
-    subject = subjects.pop()
-    known = {row[0] for row in tx.rows(_KNOWN, {"subject": subject, "ids": [e.event_id for e in events]})}
-    fresh = {event.event_id: event for event in events if event.event_id not in known}
-    last = int(tx.rows(_LAST_SEQ, {"subject": subject})[0][0] or 0)
-    rows = [_row(event, last + place) for place, event in enumerate(fresh.values(), start=1)]
-    if rows:
-        tx.run(_INSERT, rows)
-    return len(rows)
-
-
-def record_all(tx: Transaction, fresh: Mapping[str, Sequence[Event]]) -> None:
-    """Append events of several subjects in one go, all new: the caller holds each subject and has looked."""
-    last = {subject: int(seq) for subject, seq in tx.rows(_LAST_SEQS, {"ids": tuple(fresh)})} if fresh else {}
-    rows = [
-        _row(event, last.get(subject, 0) + place)
-        for subject, events in fresh.items()
-        for place, event in enumerate(events, start=1)
-    ]
-    if rows:
-        tx.run(_INSERT, rows)
-
-
 def serve_and_tick(
     tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int, *, expires_at: int | None = None
 ) -> str:
     """Record that the actor was shown the notice and ticked the box; return the new consent's id.
+
+    Raises:
+        SubjectClosedError: the person has been erased.
+        ValueError: the terms name no purpose, category or notice.
+    """
+    consent_id = serve(tx, subject_id, terms, actor, now)
+    tick(tx, subject_id, consent_id, terms, actor, now, expires_at=expires_at)
+    return consent_id
+
+
+def serve(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> str:
+    """Record that the notice was shown to the actor; return the id of the consent it may lead to.
 
     Raises:
         SubjectClosedError: the person has been erased.
@@ -123,25 +61,60 @@ def serve_and_tick(
     if any(event.kind == EventKind.ERASED for event in events_of(tx, [subject_id])[subject_id]):
         raise SubjectClosedError
     consent_id = new_id(Prefix.CONSENT)
-    served = _happened(EventKind.SERVED, subject_id, actor, now, terms=terms, consent_id=consent_id)
-    ticked = _happened(
-        EventKind.TICKED, subject_id, actor, now, terms=terms, consent_id=consent_id, expires_at=expires_at
-    )
-    record(tx, served, ticked)
+    record(tx, happened(EventKind.SERVED, subject_id, actor, now, terms=terms, consent_id=consent_id))
     return consent_id
 
 
-def confirm(tx: Transaction, confirmed: Confirmed, now: int) -> Consent:
+def tick(
+    tx: Transaction,
+    subject_id: str,
+    consent_id: str,
+    terms: Terms,
+    actor: Actor,
+    now: int,
+    *,
+    expires_at: int | None = None,
+) -> None:
+    """Record that the actor ticked the box below the very notice that was served to them.
+
+    Raises:
+        SubjectClosedError: the person has been erased.
+        UnknownConsentError: this was not served to this actor on these terms, or was ticked already.
+    """
+    events = events_of(tx, [subject_id])[subject_id]
+    if any(event.kind == EventKind.ERASED for event in events):
+        raise SubjectClosedError
+    life = [event for event in events if event.consent_id == consent_id]
+    served = [event for event in life if event.kind == EventKind.SERVED and _is_shown(event, terms, actor)]
+    if not served or any(event.kind == EventKind.TICKED for event in life):
+        raise UnknownConsentError
+    ticked = happened(
+        EventKind.TICKED, subject_id, actor, now, terms=terms, consent_id=consent_id, expires_at=expires_at
+    )
+    record(tx, ticked)
+
+
+def code_sent(tx: Transaction, consent: Consent, now: int) -> None:
+    """Record that the code of a consent was handed to a gateway: evidence, which changes no standing."""
+    actor = Actor(consent.actor_id, Capacity(consent.capacity), {})
+    terms, consent_id = consent.terms, consent.consent_id
+    record(
+        tx, happened(EventKind.CODE_SENT, consent.subject_id, actor, now, terms=terms, consent_id=consent_id)
+    )
+
+
+def confirm(tx: Transaction, confirmed: Confirmed, now: int, *, method: str = "one_time_code") -> Consent:
     """Record the confirmation of a consent whose code was right (``consent.confirmation.answer``).
 
-    The actor of the confirmation is whoever the code was sent to, with the very terms of the tick.
+    The actor of the confirmation is whoever the code was sent to, with the very terms of the tick;
+    ``method`` says whether the code was typed or came back by a mail's link.
 
     Raises:
         UnknownConsentError: the subject has no such consent.
     """
     consent, _ = _own(tx, confirmed.subject_id, confirmed.consent_id)
-    actor = Actor(confirmed.actor_id, Capacity(consent.capacity), {"method": "one_time_code"})
-    event = _happened(
+    actor = Actor(confirmed.actor_id, Capacity(consent.capacity), {"method": method})
+    event = happened(
         EventKind.CONFIRMED,
         consent.subject_id,
         actor,
@@ -169,8 +142,8 @@ def withdraw(tx: Transaction, subject_id: str, consent_id: str, actor: Actor, no
         # Only the same person's repetition is passed over: another's may have had no effect on the consent.
         if event.kind == kind and event.actor_id == actor.id and event.capacity == actor.capacity:
             return event.occurred_at
-    instant = _not_before(tx, subject_id, now)
-    record(tx, _happened(kind, subject_id, actor, instant, terms=consent.terms, consent_id=consent_id))
+    instant = not_before(tx, subject_id, now)
+    record(tx, happened(kind, subject_id, actor, instant, terms=consent.terms, consent_id=consent_id))
     return instant
 
 
@@ -186,10 +159,10 @@ def opt_out(tx: Transaction, subject_id: str, purpose: str, actor: Actor, now: i
         blanket = event.kind == EventKind.WITHDRAWN and not event.categories and not event.recipient
         if blanket and event.actor_id == actor.id and (not event.purpose or event.purpose in above(purpose)):
             return event.occurred_at
-    instant = _not_before(tx, subject_id, now)
+    instant = not_before(tx, subject_id, now)
     record(
         tx,
-        _happened(EventKind.WITHDRAWN, subject_id, actor, instant, terms=Terms(purpose, frozenset(), "", "")),
+        happened(EventKind.WITHDRAWN, subject_id, actor, instant, terms=Terms(purpose, frozenset(), "", "")),
     )
     return instant
 
@@ -208,7 +181,7 @@ def share(
     """Share a category with one viewer for a purpose, for a term or until ended; return the share's id."""
     share_id = new_id(Prefix.SHARE)
     terms = Terms(purpose, frozenset({category}), "", "")
-    event = _happened(
+    event = happened(
         EventKind.SHARED,
         subject_id,
         actor,
@@ -235,9 +208,9 @@ def unshare(tx: Transaction, subject_id: str, share_id: str, actor: Actor, now: 
     for event in life:
         if event.kind == EventKind.UNSHARED:
             return event.occurred_at
-    instant = _not_before(tx, subject_id, now)
+    instant = not_before(tx, subject_id, now)
     terms = Terms(shared.purpose, shared.categories, "", "")
-    ended = _happened(
+    ended = happened(
         EventKind.UNSHARED, subject_id, actor, instant, terms=terms, consent_id=share_id, viewer=shared.viewer
     )
     record(tx, ended)
@@ -246,8 +219,8 @@ def unshare(tx: Transaction, subject_id: str, share_id: str, actor: Actor, now: 
 
 def refuse(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
     """Record a no to what was asked. It reaches all narrower purposes and categories."""
-    instant = _not_before(tx, subject_id, now)
-    record(tx, _happened(EventKind.REFUSED, subject_id, actor, instant, terms=terms))
+    instant = not_before(tx, subject_id, now)
+    record(tx, happened(EventKind.REFUSED, subject_id, actor, instant, terms=terms))
 
 
 def object_to(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
@@ -255,32 +228,32 @@ def object_to(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now:
 
     Empty terms object to everything; a purpose reaches all below it.
     """
-    instant = _not_before(tx, subject_id, now)
-    record(tx, _happened(EventKind.OBJECTED, subject_id, actor, instant, terms=terms))
+    instant = not_before(tx, subject_id, now)
+    record(tx, happened(EventKind.OBJECTED, subject_id, actor, instant, terms=terms))
 
 
 def restrict(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
     """Record a restriction: from now on what it covers is stored and used for nothing else."""
-    instant = _not_before(tx, subject_id, now)
-    record(tx, _happened(EventKind.RESTRICTED, subject_id, actor, instant, terms=terms))
+    instant = not_before(tx, subject_id, now)
+    record(tx, happened(EventKind.RESTRICTED, subject_id, actor, instant, terms=terms))
 
 
 def erase(tx: Transaction, subject_id: str, actor: Actor, now: int) -> None:
     """Record that the person is erased: nothing is permitted from now on, and no grant will help."""
-    record(tx, _happened(EventKind.ERASED, subject_id, actor, _not_before(tx, subject_id, now)))
+    record(tx, happened(EventKind.ERASED, subject_id, actor, not_before(tx, subject_id, now)))
 
 
 def hide(tx: Transaction, subject_id: str, category: str, actor: Actor, now: int, *, viewer: str) -> None:
     """Hide a category from one viewer, or with an empty ``viewer`` from everybody but the subject."""
-    instant = _not_before(tx, subject_id, now)
+    instant = not_before(tx, subject_id, now)
     terms = Terms("", frozenset({category}), "", "")
-    record(tx, _happened(EventKind.HIDDEN, subject_id, actor, instant, terms=terms, viewer=viewer))
+    record(tx, happened(EventKind.HIDDEN, subject_id, actor, instant, terms=terms, viewer=viewer))
 
 
 def unhide(tx: Transaction, subject_id: str, category: str, actor: Actor, now: int, *, viewer: str) -> None:
     """End the hiding of exactly this category from exactly this viewer."""
     terms = Terms("", frozenset({category}), "", "")
-    record(tx, _happened(EventKind.UNHIDDEN, subject_id, actor, now, terms=terms, viewer=viewer))
+    record(tx, happened(EventKind.UNHIDDEN, subject_id, actor, now, terms=terms, viewer=viewer))
 
 
 def link_guardian(
@@ -288,7 +261,7 @@ def link_guardian(
 ) -> None:
     """Record a verified guardian of a minor; ``evidence`` says how it was verified, without values."""
     actor = Actor(guardian_id, Capacity.GUARDIAN, evidence)
-    record(tx, _happened(EventKind.GUARDIAN_LINKED, ward_id, actor, now))
+    record(tx, happened(EventKind.GUARDIAN_LINKED, ward_id, actor, now))
 
 
 def end_guardian(
@@ -296,13 +269,13 @@ def end_guardian(
 ) -> None:
     """Record the end of a guardianship; every consent that rested on it stops holding."""
     actor = Actor(guardian_id, Capacity.GUARDIAN, evidence)
-    record(tx, _happened(EventKind.GUARDIAN_ENDED, ward_id, actor, _not_before(tx, ward_id, now)))
+    record(tx, happened(EventKind.GUARDIAN_ENDED, ward_id, actor, not_before(tx, ward_id, now)))
 
 
 def link_primary(tx: Transaction, member_id: str, primary_id: str, household_id: str, now: int) -> None:
     """Record in the member's log that an account is primary in the household the member lives in."""
     actor = Actor(primary_id, Capacity.PRIMARY, {})
-    record(tx, _happened(EventKind.JOINED, member_id, actor, now, viewer=household_id))
+    record(tx, happened(EventKind.JOINED, member_id, actor, now, viewer=household_id))
 
 
 def end_primary(tx: Transaction, member_id: str, primary_id: str, household_id: str, now: int) -> None:
@@ -317,7 +290,7 @@ def leave(tx: Transaction, member_id: str, household_id: str, now: int) -> None:
 
 def consent_of(tx: Transaction, consent_id: str) -> Consent | None:
     """Return one consent, or None when there is none with that id."""
-    found = consents_in(map(_event, tx.rows(_EVENTS_OF_CONSENT, {"consent": consent_id})))
+    found = consents_in(of_consent(tx, consent_id))
     return found[0] if found else None
 
 
@@ -326,7 +299,13 @@ def consents_of(
 ) -> tuple[tuple[Consent, Reason], ...]:
     """Return a subject's consents, oldest first, each with how it stands at ``now``."""
     events = events_of(tx, [subject_id])[subject_id]
-    return tuple((one, state(events, one, birth, now, book)) for one in consents_in(events))
+    notices = behind(tx, events)
+    return tuple((one, state(events, one, birth, now, book, notices)) for one in consents_in(events))
+
+
+def _is_shown(served: Event, terms: Terms, actor: Actor) -> bool:
+    said = Terms(served.purpose, served.categories, served.recipient, served.notice)
+    return said == terms and (served.actor_id, served.capacity) == (actor.id, actor.capacity)
 
 
 def _own(tx: Transaction, subject_id: str, consent_id: str) -> tuple[Consent, tuple[Event, ...]]:
@@ -337,64 +316,6 @@ def _own(tx: Transaction, subject_id: str, consent_id: str) -> tuple[Consent, tu
     return found[0], life
 
 
-def _not_before(tx: Transaction, subject_id: str, now: int) -> int:
-    """Return an instant for a denial that no older fact can outrun, should this machine's clock lag."""
-    return max(now, int(tx.rows(_LAST_INSTANT, {"subject": subject_id})[0][0] or 0))
-
-
 def _left(tx: Transaction, member_id: str, actor: Actor, household_id: str, now: int) -> None:
-    instant = _not_before(tx, member_id, now)
-    record(tx, _happened(EventKind.LEFT, member_id, actor, instant, viewer=household_id))
-
-
-EVERYTHING: Final = Terms("", frozenset(), "", "")
-"""The terms of a denial that reaches every purpose, category and recipient; of other events, none."""
-
-
-def _happened(
-    kind: EventKind,
-    subject_id: str,
-    actor: Actor,
-    now: int,
-    *,
-    terms: Terms = EVERYTHING,
-    consent_id: str = "",
-    viewer: str = "",
-    expires_at: int | None = None,
-) -> Event:
-    return Event(
-        subject_id=subject_id,
-        event_id=f"evt_{uuid_utils.uuid7()}",
-        kind=kind,
-        consent_id=consent_id,
-        purpose=terms.purpose,
-        categories=terms.categories,
-        recipient=terms.recipient,
-        notice=terms.notice,
-        actor_id=actor.id,
-        capacity=actor.capacity,
-        viewer=viewer,
-        occurred_at=now,
-        recorded_at=now,
-        expires_at=expires_at,
-        evidence=json.dumps(dict(actor.evidence), sort_keys=True, separators=(",", ":")),
-    )
-
-
-def _row(event: Event, seq: int) -> dict[str, object]:
-    return {
-        **event._asdict(),
-        "seq": seq,
-        "kind": str(event.kind),
-        "capacity": str(event.capacity),
-        "categories": " ".join(sorted(event.categories)),
-    }
-
-
-@lru_cache(maxsize=4096)
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-def _event(row: Row) -> Event:
-    return Event._make((*row[:5], _words(row[5]), *row[6:]))
+    instant = not_before(tx, member_id, now)
+    record(tx, happened(EventKind.LEFT, member_id, actor, instant, viewer=household_id))

@@ -14,11 +14,13 @@ from typing import Final, NamedTuple, NoReturn
 
 from consent.events import Capacity, Event, EventKind
 from consent.facts import Facts, above, stamp
-from consent.weighing import DENIAL_REASONS, Act, Case, weigh
+from consent.obliging import of_permit, of_refusal
+from consent.superseding import NO_NOTICES, Notices
+from consent.weighing import DENIAL_REASONS, Act, Case, tier_of, weigh
 from policies.book import RuleBook
-from policies.entries import PurposeEntry
+from policies.entries import Prohibition, PurposeEntry
 from policies.reasons import Reason
-from policies.terms import Category, Purpose, ScreeningPurpose, Tier
+from policies.terms import Category, Purpose
 
 CONSENT_BASIS: Final = "个人信息保护法 第十三条第一款第一项"
 GUARDIAN_BASIS: Final = "个人信息保护法 第三十一条第一款"
@@ -28,7 +30,9 @@ _OF_CONSENT_ONLY: Final = frozenset({EventKind.REFUSED, EventKind.WITHDRAWN, Eve
 class Question(NamedTuple):
     """What is asked. Times are milliseconds since the epoch, UTC.
 
-    ``recipient`` is empty for the controller itself with its processors, otherwise another controller's id.
+    ``recipient`` is empty for the controller itself with its processors, otherwise another controller's id,
+    with ``@region`` when the data would go abroad. ``processor`` is the party that would work on the data
+    for the controller; a consent covers it only if the notice names it. Empty is the controller's own staff.
     ``viewer`` is the actor who would see the data. ``birth`` None means that the birth date is unknown:
     the person is then protected like a child, and no consent counts. ``known_at`` None asks the live
     question, for which every denial in the log counts; to ask again about a past instant, give ``now`` and
@@ -43,6 +47,7 @@ class Question(NamedTuple):
     now: int
     birth: date | None
     known_at: int | None = None
+    processor: str = ""
 
 
 class Standing(NamedTuple):
@@ -50,7 +55,8 @@ class Standing(NamedTuple):
 
     ``event_ids`` are the events that carry a permit (without any one of them it would not stand) or the one
     event that decided a refusal. ``valid_until`` is the instant from which time alone can change the answer,
-    None when only a new event can. ``basis`` is the article a permit rests on.
+    None when only a new event can. ``basis`` is the article a permit rests on. ``duties`` are what the
+    answer obliges its receiver to (``consent.obliging``).
     """
 
     permits: bool
@@ -59,6 +65,7 @@ class Standing(NamedTuple):
     event_ids: tuple[str, ...] = ()
     basis: str = ""
     valid_until: int | None = None
+    duties: tuple[str, ...] = ()
 
     def __bool__(self) -> NoReturn:
         """Refuse to be a truth value: a refusal must never pass for a permit.
@@ -69,13 +76,21 @@ class Standing(NamedTuple):
         raise TypeError("a standing has no truth value; ask .permits")
 
 
-def standing(events: Iterable[Event], question: Question, book: RuleBook) -> Standing:
+def standing(
+    events: Iterable[Event], question: Question, book: RuleBook, notices: Notices = NO_NOTICES
+) -> Standing:
     """Answer one question from all events of its subject. Events of other subjects are passed over."""
-    return standings(events, (question,), book)[0]
+    return standings(events, (question,), book, notices)[0]
 
 
-def standings(events: Iterable[Event], questions: Sequence[Question], book: RuleBook) -> list[Standing]:
-    """Answer several questions, in their order; those about one person and instant share the folding."""
+def standings(
+    events: Iterable[Event], questions: Sequence[Question], book: RuleBook, notices: Notices = NO_NOTICES
+) -> list[Standing]:
+    """Answer several questions, in their order; those about one person and instant share the folding.
+
+    ``notices`` are the published versions (``consent.superseding.by_id``); without them no consent is ended
+    by a newer one.
+    """
     events = tuple(events)
     folded: dict[tuple[object, ...], Facts] = {}
     answers = []
@@ -83,21 +98,23 @@ def standings(events: Iterable[Event], questions: Sequence[Question], book: Rule
         about = (question.subject_id, question.now, question.known_at, question.birth)
         if about not in folded:
             folded[about] = Facts(events, *about)
-        answers.append(_answer(folded[about], question, book))
+        answers.append(_answer(folded[about], question, book, notices))
     return answers
 
 
-def _answer(facts: Facts, question: Question, book: RuleBook) -> Standing:
+def _answer(facts: Facts, question: Question, book: RuleBook, notices: Notices) -> Standing:
     purpose = book.purposes.get(question.purpose)
     if purpose is None:
         return Standing(permits=False, reason=Reason.UNKNOWN_PURPOSE)
     if question.category not in book.categories:
         return Standing(permits=False, reason=Reason.UNKNOWN_CATEGORY)
-    case = case_of(facts, purpose, question.category, question.recipient, book)
+    case = case_of(facts, question, purpose, book, notices)
     for answer in (_prohibited(case, question.viewer), _closed(case), _hidden(case, question.viewer)):
         if answer is not None:
             return answer
-    return _agreed(case)
+    answer = _agreed(case)
+    owed = of_permit(case, question.viewer) if answer.permits else of_refusal(case, answer.reason)
+    return answer._replace(duties=owed) if owed else answer
 
 
 def hidden(events: Sequence[Event], category: Category, viewer: str, now: int) -> bool:
@@ -121,26 +138,56 @@ def hidden_categories(
     return frozenset(one for one in categories if _is_hidden(facts, above(one), viewer))
 
 
-def state_of(events: Iterable[Event], consent_id: str, question: Question, book: RuleBook) -> Reason:
+def state_of(
+    events: Iterable[Event],
+    consent_id: str,
+    question: Question,
+    book: RuleBook,
+    notices: Notices = NO_NOTICES,
+) -> Reason:
     """Say how one consent stands by itself: given, or why it does not hold for the question's category."""
     purpose = book.purposes.get(question.purpose)
     if purpose is None:
         return Reason.UNKNOWN_PURPOSE
-    facts = Facts(events, question.subject_id, question.now, question.known_at, question.birth)
-    case = case_of(facts, purpose, question.category, question.recipient, book)
+    case = _asked(events, question, purpose, book, notices)
     if case.facts.of(EventKind.ERASED):
         return Reason.SUBJECT_CLOSED
-    acts = [act for act in weigh(case, case.denials()) if act.tick.consent_id == consent_id]
-    if not acts:
+    act = _act_in(case, consent_id)
+    if act is None:
         return Reason.NO_CONSENT
-    last = max(acts, key=lambda act: (act.fault is None, act.tick.occurred_at, act.rank))
-    return last.fault or _reason_of(last)
+    return act.fault or _reason_of(act)
 
 
-def case_of(facts: Facts, purpose: PurposeEntry, category: Category, recipient: str, book: RuleBook) -> Case:
+def act_of(
+    events: Iterable[Event],
+    consent_id: str,
+    question: Question,
+    book: RuleBook,
+    notices: Notices = NO_NOTICES,
+) -> Act | None:
+    """Return the act behind one consent as it stands for the question's category; None if there is none."""
+    purpose = book.purposes.get(question.purpose)
+    return None if purpose is None else _act_in(_asked(events, question, purpose, book, notices), consent_id)
+
+
+def _asked(
+    events: Iterable[Event], question: Question, purpose: PurposeEntry, book: RuleBook, notices: Notices
+) -> Case:
+    facts = Facts(events, question.subject_id, question.now, question.known_at, question.birth)
+    return case_of(facts, question, purpose, book, notices)
+
+
+def _act_in(case: Case, consent_id: str) -> Act | None:
+    acts = [act for act in weigh(case, case.denials()) if act.tick.consent_id == consent_id]
+    return max(acts, key=lambda act: (act.fault is None, act.tick.occurred_at, act.rank), default=None)
+
+
+def case_of(
+    facts: Facts, question: Question, purpose: PurposeEntry, book: RuleBook, notices: Notices
+) -> Case:
     """Return what an act about this purpose, category and recipient is weighed by."""
-    line = above(category)
-    entry = book.categories.get(category)
+    line = above(question.category)
+    entry = book.categories.get(question.category)
     while entry is not None and entry.parent is not None:
         if entry.parent not in line:  # a parent may be declared against the dots
             line |= {entry.parent}
@@ -148,10 +195,13 @@ def case_of(facts: Facts, purpose: PurposeEntry, category: Category, recipient: 
     return Case(
         facts=facts,
         book=book,
+        notices=notices,
         purpose=purpose,
-        category=category,
-        recipient=recipient,
+        category=question.category,
+        recipient=question.recipient,
+        processor=question.processor,
         line=line,
+        tier=tier_of(facts, book, question.category),
     )
 
 
@@ -161,13 +211,23 @@ def _no(case: Case, reason: Reason, *event_ids: str) -> Standing:
 
 def _prohibited(case: Case, viewer: str) -> Standing | None:
     """What no consent can lift."""
-    purpose = case.purpose
-    sells = purpose.screening is ScreeningPurpose.MARKETING or "marketing" in above(purpose.id)
-    if case.facts.is_minor and purpose.profiled and sells:  # 未成年人网络保护条例 第二十四条第三款
-        return _no(case, Reason.AGE_UNKNOWN if case.facts.birth is None else Reason.MINOR_PROTECTED)
-    if case.tier(case.category) is Tier.CLOSED and viewer != case.facts.subject_id:
-        return _no(case, Reason.COMMS_SECRECY)  # 未成年人保护法 第六十三条; here for everybody
+    for row in case.book.prohibitions:
+        if _applies(row, case, viewer):
+            unknown = row.under and case.facts.birth is None
+            return _no(case, Reason.AGE_UNKNOWN if unknown else row.reason)
     return None
+
+
+def _applies(row: Prohibition, case: Case, viewer: str) -> bool:
+    return (
+        (not row.purpose or row.purpose in above(case.purpose.id))
+        and (not row.category or row.category in case.line)
+        and row.tier in (None, case.tier)
+        and row.screening in (None, case.purpose.screening)
+        and (case.purpose.profiled or not row.profiled)
+        and (not row.under or case.facts.is_under(row.under))
+        and not (row.others and viewer == case.facts.subject_id)
+    )
 
 
 def _closed(case: Case) -> Standing | None:
@@ -260,7 +320,8 @@ def _because(case: Case, acts: Sequence[Act], denials: Sequence[Event]) -> Stand
         return _no(case, Reason.NO_CONSENT)
     _, _, event_id, reason = max(causes, key=lambda cause: cause[:3])
     answer = _no(case, reason, event_id)
-    # A sound act that waits for the other signature expires by itself, and the reason changes with it.
-    ends = [act.ends_at for act in acts if act.fault is None]
+    # An act that waits for the other signature, or that a no has beaten, expires by itself, and the reason
+    # changes with it.
+    ends = [act.ends_at for act in acts if act.ends_at > case.facts.now]
     changes = case.facts.changes_at
     return answer._replace(valid_until=min([*ends, *([] if changes is None else [changes])], default=None))

@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 from consent.ages import CONSENT_AGE, age_on
 from consent.events import Capacity, Event, EventKind
 from consent.facts import Facts, stamp
-from consent.rules import case_of
+from consent.rules import Question, case_of
+from consent.superseding import NO_NOTICES
 from policies.book import RuleBook
 from policies.terms import Category, Condition, Purpose
 
@@ -134,7 +135,8 @@ def _denials(facts: Facts, share: Event, category: Category, book: RuleBook) -> 
     All of them where the book no longer knows the purpose: what cannot be told apart ends it.
     """
     purpose = book.purposes.get(Purpose(share.purpose))
-    found = facts.denials if purpose is None else case_of(facts, purpose, category, "", book).denials()
+    asked = Question(share.subject_id, Purpose(share.purpose), category, "", "", facts.now, facts.birth)
+    found = facts.denials if purpose is None else case_of(facts, asked, purpose, book, NO_NOTICES).denials()
     return [one for one in found if one.capacity != Capacity.PRIMARY]
 
 

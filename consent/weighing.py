@@ -8,19 +8,18 @@ exactly the purpose and categories they name (个人信息保护法 第十四条
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, age_on
 from consent.events import Capacity, Event, EventKind
-from consent.facts import THIRDS, Facts, above, stamp
+from consent.facts import Facts, above, stamp
+from consent.recipients import not_covered, reaches
+from consent.superseding import Notices, is_forged, names_processor, superseded_at
 from policies.book import RuleBook
 from policies.entries import Limits, PurposeEntry
 from policies.reasons import Reason
 from policies.terms import Category, Tier
-
-BOTH_UNTIL_MAJORITY: Final = "finance"
-"""The category for which, from 14 to 17, the person and a guardian must both consent."""
 
 DENIAL_REASONS: Final[dict[str, Reason]] = {
     EventKind.REFUSED: Reason.REFUSED_BY_PERSON,
@@ -29,38 +28,43 @@ DENIAL_REASONS: Final[dict[str, Reason]] = {
     EventKind.OBJECTED: Reason.OBJECTED,
     EventKind.RESTRICTED: Reason.RESTRICTED,
 }
+_YES_ONCE: Final = (None, Reason.EXPIRED, Reason.NOTICE_SUPERSEDED)
 _MINUTE_MS: Final = 60_000
 
 
 class Case(NamedTuple):
-    """What weighing an act needs: the person, the rules, and what is asked for.
+    """What weighing an act needs: the person, the rules, the notices, and what is asked for.
 
-    ``line`` is the category with everything more general.
+    ``line`` is the category with everything more general, ``tier`` how grave it is for this person.
     """
 
     facts: Facts
     book: RuleBook
+    notices: Notices
     purpose: PurposeEntry
     category: Category
     recipient: str
+    processor: str
     line: frozenset[str]
+    tier: Tier | None
 
     @property
     def needs_both(self) -> bool:
         """Whether the person and a guardian must both consent."""
-        return self.facts.is_minor and not self.facts.is_child and BOTH_UNTIL_MAJORITY in self.line
+        return self.facts.is_minor and not self.facts.is_child and self.both_until_majority
 
-    def tier(self, category: str) -> Tier | None:
-        """Return a category's tier for this person: under 14 nothing is below sensitive."""
-        entry = self.book.categories.get(Category(category))
-        if entry is None:
-            return None
-        return Tier.SENSITIVE if self.facts.is_child and entry.tier is not Tier.CLOSED else entry.tier
+    @property
+    def both_until_majority(self) -> bool:
+        """Whether the rules ask, from 14 to 17, for the person and a guardian."""
+        if self.purpose.both_required:
+            return True
+        entries = (self.book.categories.get(Category(one)) for one in self.line)
+        return any(entry is not None and entry.both_required for entry in entries)
 
     @property
     def is_grave(self) -> bool:
         """Whether the category is sensitive or closed for this person."""
-        return self.tier(self.category) in (Tier.SENSITIVE, Tier.CLOSED)
+        return self.tier in (Tier.SENSITIVE, Tier.CLOSED)
 
     @property
     def needs_code(self) -> bool:
@@ -81,7 +85,7 @@ class Case(NamedTuple):
             for denial in self.facts.denials
             if (not denial.purpose or denial.purpose in purposes)
             and (not denial.categories or not denial.categories.isdisjoint(self.line))
-            and denial.recipient in ("", self.recipient)
+            and reaches(denial.recipient, self.recipient)
             and not self._is_overreach(denial)
         ]
 
@@ -89,8 +93,24 @@ class Case(NamedTuple):
         # From 14 on a guardian has no veto, unless both must agree anyway.
         if denial.capacity != Capacity.GUARDIAN or self.facts.birth is None:
             return False
-        limit = MAJORITY if BOTH_UNTIL_MAJORITY in self.line else CONSENT_AGE
+        limit = MAJORITY if self.both_until_majority else CONSENT_AGE
         return age_on(self.facts.birth, stamp(denial)) >= limit
+
+
+def tier_of(facts: Facts, book: RuleBook, category: str) -> Tier | None:
+    """Return a category's tier for a person of this age."""
+    return tier_under(facts.is_under, book, category)
+
+
+def tier_under(is_under: Callable[[int], bool], book: RuleBook, category: str) -> Tier | None:
+    """Return a category's tier for somebody of whom ``is_under`` says whether they are below an age."""
+    entry = book.categories.get(Category(category))
+    if entry is None:
+        return None
+    for row in book.age_tiers:
+        if row.tier is entry.tier and is_under(row.under):
+            return row.becomes
+    return entry.tier
 
 
 class Act(NamedTuple):
@@ -103,9 +123,9 @@ class Act(NamedTuple):
     fault: Reason | None
 
     @property
-    def rank(self) -> tuple[int, str, tuple[str, ...]]:
+    def rank(self) -> tuple[int, tuple[str, ...]]:
         """An order among acts that does not depend on the order of arrival."""
-        return self.ends_at, self.tick.consent_id, tuple(event.event_id for event in self.support)
+        return self.ends_at, tuple(event.event_id for event in self.support)
 
 
 def weigh(case: Case, denials: Sequence[Event]) -> list[Act]:
@@ -115,15 +135,17 @@ def weigh(case: Case, denials: Sequence[Event]) -> list[Act]:
         return acts
     newest: dict[str, int] = {}
     for act in acts:
-        if act.fault is None:
+        # A yes that has run out was still a yes: time alone brings nobody's older no back.
+        if act.fault in _YES_ONCE:
             newest[act.tick.actor_id] = max(newest.get(act.tick.actor_id, 0), act.tick.occurred_at)
     return [act if act.fault else _against(case, act, denials, newest) for act in acts]
 
 
 def _acts(case: Case) -> Iterator[Act]:
     """Put the three thirds of each grant together."""
-    for parts in _thirds(case).values():
-        served, ticks, confirmed = (parts.get(kind, []) for kind in THIRDS)
+    for served, ticks, confirmed in case.facts.grants(case.purpose.id):
+        if not ticks or case.category not in ticks[0].categories:
+            continue
         if not case.needs_code:
             for tick in ticks:
                 yield _act(case, served, tick, tick)
@@ -133,16 +155,7 @@ def _acts(case: Case) -> Iterator[Act]:
             if answers:
                 yield _act(case, served, tick, min(answers, key=lambda c: (c.occurred_at, c.event_id)))
             else:
-                yield Act(tick, (tick,), 0, 0, Reason.UNCONFIRMED)
-
-
-def _thirds(case: Case) -> dict[tuple[object, ...], dict[str, list[Event]]]:
-    grouped: dict[tuple[object, ...], dict[str, list[Event]]] = {}
-    for e in case.facts.thirds.get(case.purpose.id, ()):
-        if case.category in e.categories:
-            terms = (e.consent_id, e.actor_id, e.capacity, e.categories, e.recipient, e.notice)
-            grouped.setdefault(terms, {}).setdefault(e.kind, []).append(e)
-    return grouped
+                yield _incomplete(tick, Reason.UNCONFIRMED)
 
 
 def confirm_before(ticked_at: int, limits: Limits) -> int:
@@ -157,12 +170,18 @@ def _in_time(case: Case, tick: Event, answer: Event) -> bool:
 def _act(case: Case, served: Iterable[Event], tick: Event, last: Event) -> Act:
     shown = [s for s in served if s.occurred_at <= tick.occurred_at]
     if not shown:
-        return Act(tick, (tick,), 0, 0, Reason.NO_CONSENT)  # nobody was shown what the tick agrees to
+        return _incomplete(tick, Reason.NO_CONSENT)  # nobody was shown what the tick agrees to
     first = min(shown, key=lambda s: (s.occurred_at, s.event_id))
     limits = [last.occurred_at + case.longest]
     limits += [e.expires_at for e in (tick, last) if e.expires_at is not None]
+    superseded = superseded_at(case.notices, tick.notice, case.facts.known_at)
+    limits += [] if superseded is None else [superseded]
     support = (first, tick) if last is tick else (first, tick, last)
     return Act(tick, support, last.occurred_at, min(limits), None)
+
+
+def _incomplete(tick: Event, fault: Reason) -> Act:
+    return Act(tick, (tick,), 0, 0, fault)
 
 
 def _judged(case: Case, act: Act) -> Act:
@@ -173,12 +192,22 @@ def _judged(case: Case, act: Act) -> Act:
     link, fault = _authority(case, tick)
     if fault is None and not _is_separate(case, tick):
         fault = Reason.NOT_SEPARATE
-    if fault is None and tick.recipient != case.recipient:
-        fault = Reason.RECIPIENT_NOT_COVERED
+    fault = fault or not_covered(tick.recipient, case.recipient) or _misinformed(case, tick)
     if fault is None and case.facts.now >= act.ends_at:
-        fault = Reason.EXPIRED
-    support = (*act.support, link) if link else act.support
-    return act._replace(support=support, fault=fault)
+        by_notice = act.ends_at == superseded_at(case.notices, tick.notice, case.facts.known_at)
+        fault = Reason.NOTICE_SUPERSEDED if by_notice else Reason.EXPIRED
+    if link:
+        act = act._replace(support=(*act.support, link))
+    return act._replace(fault=fault) if fault else act
+
+
+def _misinformed(case: Case, tick: Event) -> Reason | None:
+    """Say what the person was not told by the notice of the tick."""
+    if is_forged(case.notices, tick.notice):
+        return Reason.NOTICE_MISMATCH
+    if case.processor and not names_processor(case.notices, tick.notice, case.processor):
+        return Reason.RECIPIENT_NOT_COVERED
+    return None
 
 
 def _authority(case: Case, tick: Event) -> tuple[Event | None, Reason | None]:
@@ -211,7 +240,7 @@ def _is_shared(case: Case, tick: Event) -> bool:
         "service" in above(case.purpose.id)
         and not case.purpose.separate
         and not tick.recipient
-        and all(case.tier(category) is Tier.BASIC for category in tick.categories)
+        and all(tier_of(case.facts, case.book, category) is Tier.BASIC for category in tick.categories)
     )
 
 
@@ -219,7 +248,7 @@ def _is_separate(case: Case, tick: Event) -> bool:
     """Say whether a consent that must stand alone mixes no tiers (网络数据安全管理条例 第六十二条)."""
     if not (case.purpose.separate or case.is_grave or tick.recipient):
         return True
-    return {case.tier(category) for category in tick.categories} == {case.tier(case.category)}
+    return all(tier_of(case.facts, case.book, category) is case.tier for category in tick.categories)
 
 
 def _against(case: Case, act: Act, denials: Sequence[Event], newest: dict[str, int]) -> Act:
@@ -243,9 +272,8 @@ def _beats(case: Case, denial: Event, tick: Event, newest: dict[str, int]) -> bo
         return True
     if tick.capacity == Capacity.PRIMARY:
         return denial.capacity != Capacity.PRIMARY  # any refusal of the person's own beats it
-    if tick.capacity == Capacity.GUARDIAN and denial.capacity == Capacity.GUARDIAN:
-        # Guardians who disagree: the other's no stands until the other says yes.
-        other = denial.actor_id != tick.actor_id
+    if tick.capacity == Capacity.GUARDIAN:
+        # Guardians who disagree: a no stands until the one who said it says yes.
         alive = case.facts.guardian_link(denial.actor_id, case.facts.now) is not None
-        return other and alive and newest.get(denial.actor_id, -1) <= stamp(denial)
+        return alive and newest.get(denial.actor_id, -1) <= stamp(denial)
     return False

@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
@@ -68,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--language", choices=["zh", "en"], default="zh")
     rules = names.add_parser("policy", help="the rules: show, test, compare, rehearse and publish them")
     rulecommands.add_to(rules, spoken)
-    consent = names.add_parser("consent", help="consents: bring in those that another system holds")
+    consent = names.add_parser(
+        "consent", help="consents: how a member's stand, a signed receipt, those that another system holds"
+    )
     consentcommands.add_to(consent, spoken)
     ageing = add("transitions", commands.transitions, "who reaches 14 or 18: announce it, carry it out")
     ageing.add_argument("what", choices=["run"])
@@ -76,9 +79,25 @@ def _parser() -> argparse.ArgumentParser:
     retentioncommands.add_to(
         add("retention", retentioncommands.run, "delete what has been kept long enough, in batches")
     )
+    _add_notice(names.add_parser("notice", help="what people are told: list and publish it"), spoken)
     audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
     audit.add_argument("what", choices=["verify"])
     return parser
+
+
+def _add_notice(notice: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> None:
+    names = notice.add_subparsers(dest="what", required=True, metavar="WHAT")
+    names.add_parser("list", help="every version of every notice", parents=[spoken])
+    publish = names.add_parser("publish", help="publish a notice, or its next version", parents=[spoken])
+    publish.add_argument("file", type=Path, help="the body of POST /v1/notices")
+    publish.add_argument("--by", required=True, metavar="STAFF_ID", help="who does it, by staff id")
+    notice.set_defaults(run=_notice)
+
+
+def _notice(chosen: argparse.Namespace) -> int:
+    from governance import noticecommands  # noqa: PLC0415 - bodies are checked by the web framework's forms
+
+    return noticecommands.run(chosen)
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from audit import ledger
+from governance.acting import On
 from governance.approvalrecords import State
 from governance.approving import Approving
-from governance.consenting import On
 from governance.database import Database
 from governance.identity import Caller
 from governance.replay import Once

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError
-from governance import pages, signin
+from governance import confirming, pages, signin
 from governance.api import (
     approvals,
     authzen,
@@ -26,6 +26,7 @@ from governance.api import (
     homes,
     members,
     messages,
+    notices,
     operations,
     optouts,
     reads,
@@ -108,6 +109,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
     for authzen_router in (authzen.router, searches.router, discovery.router):
         app.include_router(authzen_router)
     for further in (
+        notices.router,
         tickets.router,
         graph.router,
         homes.router,
@@ -122,6 +124,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(everywhere)
     for pages_router in (
         signin.router,
+        confirming.router,
         mine.router,
         decisions.router,
         accesses.router,

@@ -16,6 +16,7 @@ from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
 from governance import subjects
+from governance.acting import On
 from governance.approvalrecords import (
     ADD,
     GUARDIANS,
@@ -32,7 +33,6 @@ from governance.approvalrecords import (
     asked_of,
     use_up,
 )
-from governance.consenting import On
 from governance.database import Database
 from governance.rulekeeping import RuleKeeper
 from governance.testimony import party

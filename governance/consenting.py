@@ -8,65 +8,50 @@ read that starts after the answer sees it, on every replica.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
-from sqlalchemy import bindparam, or_, select
-
-from audit import ledger
 from audit.entry import Verdict
 from consent import confirmation, registry
 from consent.confirmation import NotConfirmed
 from consent.events import Capacity
-from consent.facts import above
 from consent.listing import Consent, Terms
-from consent.outbox import CodeMessage, CodeSender
-from governance import announcing, replay, subjects, testimony
+from consent.outbox import CodeMessage, CodeSender, NotSentError
+from governance import announcing, replay, subjects
+from governance.acting import NoSuchConsentError, On, actor_for, existing, log_act, own
 from governance.announcing import Told
 from governance.database import Database
+from governance.givingout import GivenOut, gathered
 from governance.identity import Caller
-from governance.records import RelationRow
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
-from governance.testimony import party
+from governance.showing import (
+    AskedTooSoonError,
+    Prompt,
+    UnfitConsentError,
+    asked_from,
+    locale_of,
+    refuse_unfit,
+    shown_to,
+)
+from governance.subjects import Hold
 from policies.book import RuleBook
 from policies.identifiers import Prefix
 from policies.reasons import Reason
-from policies.terms import ActorId, Category, Purpose, Relation, SubjectId, Tier
+from policies.terms import ActorId, SubjectId
 from policies.transaction import Transaction
 
-_relation = RelationRow.__table__
-_TIES: Final = select(_relation.c.relation, _relation.c.role).where(
-    _relation.c.subject_id == bindparam("subject"),
-    _relation.c.actor_id == bindparam("actor"),
-    _relation.c.starts_at <= bindparam("now"),
-    or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
-)
-
 BirthOf = Callable[[Transaction, SubjectId], date | None]
-
-
-class NoSuchConsentError(Exception):
-    """There is no such consent or member, or it is not this caller's to act on."""
 
 
 class NoGatewayError(Exception):
     """No gateway for one-time codes is configured, so nothing that needs a code can be recorded."""
 
 
-class UnfitConsentError(Exception):
-    """The purpose or a category is not one that consent can be given for."""
-
-
-@dataclass(frozen=True, slots=True)
-class On:
-    """Who acts: the caller and the member it acts for (the same for a signed-in member)."""
-
-    caller: Caller
-    member: ActorId
-    request_id: str
+class TooManyCodesError(Exception):
+    """As many codes as may go out for one tick have gone out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +61,17 @@ class Ticked:
     consent_id: str
     confirm_by: int
     digits: int
+
+
+class CodeNotSentError(Exception):
+    """The tick is recorded, but its code did not go out; a new one may be asked for."""
+
+    def __init__(self, ticked: Ticked) -> None:
+        super().__init__("the code did not go out")
+        self.ticked = ticked
+
+
+_AT_ONCE: Final = Prompt()
 
 
 class Consenting:
@@ -99,44 +95,174 @@ class Consenting:
         """Return the same desk with another gateway for its codes."""
         return Consenting(self._database, self._keeper, self._pepper, sender, self._birth_of)
 
-    def tick(self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None = None) -> Ticked:
-        """Record that the notice was shown and the box ticked, and send the one-time code."""
-        if self._sender is None:
-            raise NoGatewayError
-        ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once))
-        if message is not None:
-            # After the commit: a code for a consent that was rolled back must not reach anybody.
-            self._sender.send(message)
-        return ticked
+    def may_ask_from(self, on: On, subject: SubjectId, purpose: str, now: int) -> int:
+        """Return the instant from which the person may be asked about a purpose; in the past: at once."""
 
-    def _tick(
-        self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None
-    ) -> tuple[Ticked, CodeMessage | None]:
+        def look() -> int:
+            with self._database.reading() as tx:
+                actor_for(tx, on, subject, now)
+                book = self._keeper.in_force(tx).rules.book
+                refuse_unfit(book, Terms(purpose, frozenset(), "", ""))
+                return asked_from(tx, book, subject, purpose, now)
+
+        return self._keeper.attempt(look)
+
+    def serve(
+        self, on: On, subject: SubjectId, terms: Terms, prompt: Prompt, now: int, once: Once | None = None
+    ) -> str:
+        """Record that a notice was shown, and return the id of the consent that it may lead to."""
+        return self._keeper.attempt(lambda: self._serve(on, subject, terms, prompt, now, once))
+
+    def _serve(
+        self, on: On, subject: SubjectId, terms: Terms, prompt: Prompt, now: int, once: Once | None
+    ) -> str:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
-            _refuse_unfit(book, terms)
-            actor = self._actor(tx, on, subject, now)
+            refuse_unfit(book, terms)
+            actor = actor_for(tx, on, subject, now)
             subjects.change(tx, [subject])
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
-                return _ticked(book, self._existing(tx, earlier)), None
-            consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
-            consent = self._existing(tx, consent_id)
+                return earlier
+            actor = shown_to(actor, locale_of(tx, terms, now), prompt)
+            if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
+                tx.commit()  # that somebody wanted to ask stays on record
+                raise AskedTooSoonError(until)
+            consent_id = registry.serve(tx, subject, terms, actor, now)
+            replay.remember(tx, on.caller.actor_id, once, consent_id, now)
+            what = {"resource": consent_id, "purpose": terms.purpose, "policy": book.fingerprint}
+            log_act(tx, "consent.served", on, subject, now, dec=Verdict.PERMIT, **what)
+            tx.commit()
+        return consent_id
+
+    def tick(
+        self,
+        on: On,
+        subject: SubjectId,
+        terms: Terms,
+        now: int,
+        once: Once | None = None,
+        prompt: Prompt = _AT_ONCE,
+    ) -> Ticked:
+        """Record that the box below the notice was ticked, and send the one-time code.
+
+        Raises:
+            CodeNotSentError: it is recorded, but the gateway did not take the code.
+        """
+        if self._sender is None:
+            raise NoGatewayError
+        ticked, message = self._keeper.attempt(lambda: self._tick(on, subject, terms, now, once, prompt))
+        if message is not None:
+            self._hand_over(on, ticked, message, now)
+        return ticked
+
+    def send_again(self, on: On, consent_id: str, now: int) -> Ticked:
+        """Send a new code for a tick; it gives neither more time nor more tries, and the old one is void."""
+        if self._sender is None:
+            raise NoGatewayError
+        ticked, message = self._keeper.attempt(lambda: self._renew(on, consent_id, now))
+        self._hand_over(on, ticked, message, now)
+        return ticked
+
+    def _renew(self, on: On, consent_id: str, now: int) -> tuple[Ticked, CodeMessage]:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            consent = existing(tx, consent_id)
+            if consent.actor_id != on.member:
+                raise NoSuchConsentError
+            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
+            ticked = _ticked(book, consent)
+            if consent.confirmed_at is not None or now >= ticked.confirm_by:
+                raise UnfitConsentError
+            code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
+            if code is None:
+                raise TooManyCodesError
+            self._note(tx, "consent.code_asked", on, consent, now)
+            tx.commit()
+            return ticked, self._message(consent, code, ticked, now)
+
+    def _message(self, consent: Consent, code: str, ticked: Ticked, now: int) -> CodeMessage:
+        link = confirmation.link_of(self._pepper, consent.consent_id, code)
+        minutes = (ticked.confirm_by - now) // 60_000
+        return CodeMessage(consent.actor_id, consent.consent_id, code, link, minutes)
+
+    def _hand_over(self, on: On, ticked: Ticked, message: CodeMessage, now: int) -> None:
+        """Send a code after its commit: one for a consent that was rolled back must not reach anybody."""
+        assert self._sender is not None, "asked before anything was recorded"
+        try:
+            self._sender.send(message)
+        except NotSentError:
+            self._sent(on, ticked.consent_id, now, taken=False)
+            raise CodeNotSentError(ticked) from None
+        self._sent(on, ticked.consent_id, now, taken=True)
+
+    def _sent(self, on: On, consent_id: str, now: int, *, taken: bool) -> None:
+        with self._database.transaction() as tx:
+            consent = existing(tx, consent_id)
+            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
+            if taken:
+                registry.code_sent(tx, consent, now)
+            act, verdict = (
+                ("consent.code_sent", Verdict.PERMIT) if taken else ("consent.code_unsent", Verdict.ERROR)
+            )
+            self._note(tx, act, on, consent, now, verdict)
+            tx.commit()
+
+    def _tick(
+        self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None, prompt: Prompt
+    ) -> tuple[Ticked, CodeMessage | None]:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            refuse_unfit(book, terms)
+            actor = actor_for(tx, on, subject, now)
+            subjects.change(tx, [subject])
+            earlier = replay.earlier(tx, on.caller.actor_id, once, now)
+            if earlier is not None:
+                before = existing(tx, earlier)
+                if before.code_sent_at is None:
+                    raise CodeNotSentError(_ticked(book, before))
+                return _ticked(book, before), None
+            actor = shown_to(actor, locale_of(tx, terms, now), prompt)
+            if prompt.served is None:
+                if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
+                    tx.commit()
+                    raise AskedTooSoonError(until)
+                consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
+            else:
+                consent_id = prompt.served
+                registry.tick(tx, subject, consent_id, terms, actor, now)
+            consent = existing(tx, consent_id)
             code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
             assert code is not None, "a consent that was just ticked has no used code"
             replay.remember(tx, on.caller.actor_id, once, consent_id, now)
             self._note(tx, "consent.ticked", on, consent, now)
             tx.commit()
-        return _ticked(book, consent), CodeMessage(on.member, consent_id, code)
+        ticked = _ticked(book, consent)
+        return ticked, self._message(consent, code, ticked, now)
 
     def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
         """Try the code. A wrong guess is counted whatever happens afterwards."""
-        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now))
+        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now, "one_time_code"))
 
-    def _confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
+    def confirm_by_link(self, token: str, request_id: str, now: int) -> Consent | NotConfirmed:
+        """Try the link of a mail: whoever holds it is whom the mail was sent to, the actor of the tick."""
+        read = confirmation.read_link(self._pepper, token)
+        if read is None:
+            return NotConfirmed()  # not ours: no try is counted, whatever consent it names
+        consent_id, code = read
+
+        def attempt() -> Consent | NotConfirmed:
+            with self._database.reading() as tx:
+                giver = ActorId(existing(tx, consent_id).actor_id)
+            on = On(Caller(giver, Prefix.MEMBER), giver, request_id)
+            return self._confirm(on, consent_id, code, now, "email_link")
+
+        return self._keeper.attempt(attempt)
+
+    def _confirm(self, on: On, consent_id: str, code: str, now: int, method: str) -> Consent | NotConfirmed:
         with self._database.transaction() as tx:
             limits = self._keeper.in_force(tx).rules.book.limits
-            consent = self._existing(tx, consent_id)
+            consent = existing(tx, consent_id)
             if consent.actor_id != on.member:
                 # Nobody else can confirm it, so nobody else may use up its tries either.
                 raise NoSuchConsentError
@@ -148,7 +274,7 @@ class Consenting:
                 self._note(tx, "consent.code_refused", on, consent, now, Verdict.DENY)
                 tx.commit()
                 return answer
-            confirmed = registry.confirm(tx, answer, now)
+            confirmed = registry.confirm(tx, answer, now, method=method)
             entry = self._note(tx, "consent.confirmed", on, confirmed, now)
             announcing.announce(tx, [announcing.of_consent(Told.CONFIRMED, confirmed, entry, now)])
             tx.commit()
@@ -157,11 +283,11 @@ class Consenting:
     def withdraw(self, on: On, consent_id: str, now: int) -> int:
         """Withdraw; always accepted. Returns the instant since which the consent is withdrawn."""
         with self._database.transaction() as tx:
-            consent = self._own(tx, on, consent_id, now)
+            consent = own(tx, on, consent_id, now)
             subject = SubjectId(consent.subject_id)
             subjects.change(tx, [subject])
-            actor = self._actor(tx, on, subject, now)
-            ended = self._existing(tx, consent_id).withdrawn_at is not None
+            actor = actor_for(tx, on, subject, now)
+            ended = existing(tx, consent_id).withdrawn_at is not None
             since = registry.withdraw(tx, subject, consent_id, actor, now)
             entry = self._note(tx, "consent.withdrawn", on, consent, now)
             if not ended:  # others need to hear of the end once, however often it is said
@@ -170,16 +296,36 @@ class Consenting:
             tx.commit()
             return since
 
-    def show(self, on: On | None, consent_id: str, now: int) -> tuple[Consent, Reason]:
-        """Return one consent and how it stands; with ``on`` None to whoever keeps consents for members."""
+    def show(self, on: On, consent_id: str, now: int) -> tuple[Consent, Reason]:
+        """Return one consent and how it stands, to whoever gave it or may withdraw it."""
 
         def look() -> tuple[Consent, Reason]:
             with self._database.reading() as tx:
-                consent = self._existing(tx, consent_id) if on is None else self._own(tx, on, consent_id, now)
+                consent = own(tx, on, consent_id, now)
                 listed = self._listed(tx, SubjectId(consent.subject_id), now)
                 return next(pair for pair in listed if pair[0] == consent)
 
         return self._keeper.attempt(look)
+
+    def give_out(self, on: On | None, consent_id: str, act: str, now: int) -> GivenOut:
+        """Return a consent to whoever may have it (None: the operator); the log says so before it leaves.
+
+        A service that keeps consents, asking in its own name, may have each of them.
+        """
+        return self._keeper.attempt(lambda: self._give_out(on, consent_id, act, now))
+
+    def _give_out(self, on: On | None, consent_id: str, act: str, now: int) -> GivenOut:
+        with self._database.transaction() as tx:
+            book = self._keeper.in_force(tx).rules.book
+            consent = (
+                existing(tx, consent_id) if on is None or on.for_itself else own(tx, on, consent_id, now)
+            )
+            subject = SubjectId(consent.subject_id)
+            subjects.rows_of(tx, [subject], Hold.DECIDE)
+            found = gathered(tx, consent, self._birth_of(tx, subject), book)
+            index = self._note(tx, act, on, consent, now)
+            tx.commit()
+            return replace(found, log_index=index)
 
     def of_member(self, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
         """Return the member's own consents, newest first, each with how it stands."""
@@ -190,110 +336,45 @@ class Consenting:
 
         return self._keeper.attempt(look)
 
-    def hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
-        """Hide a category of the member's own from one person or everybody, or show it again."""
-        self._keeper.attempt(lambda: self._hide(on, category, viewer, hidden=hidden, now=now))
-
-    def _hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
-        subject = SubjectId(on.member)
-        with self._database.transaction() as tx:
-            # What was hidden once can be shown again, whatever the rules call it now.
-            if hidden and not _can_be_hidden(self._keeper.in_force(tx).rules.book, category):
-                raise UnfitConsentError
-            subjects.change(tx, [subject])
-            actor = self._actor(tx, on, subject, now)
-            switch = registry.hide if hidden else registry.unhide
-            switch(tx, subject, category, actor, now, viewer=viewer)
-            self._log(tx, "records.hidden" if hidden else "records.unhidden", on, subject, now)
-            tx.commit()
-
     def _listed(self, tx: Transaction, member: SubjectId, now: int) -> tuple[tuple[Consent, Reason], ...]:
         book = self._keeper.in_force(tx).rules.book
         return registry.consents_of(tx, member, self._birth_of(tx, member), now, book)
 
-    def _existing(self, tx: Transaction, consent_id: str) -> Consent:
-        consent = registry.consent_of(tx, consent_id)
-        if consent is None:
-            raise NoSuchConsentError
-        return consent
+    def _hushed(
+        self,
+        tx: Transaction,
+        on: On,
+        subject: SubjectId,
+        purpose: str,
+        prompt: Prompt,
+        book: RuleBook,
+        now: int,
+    ) -> int:
+        """Return until when this must not be asked, with an entry that says so; 0 if it may.
 
-    def _own(self, tx: Transaction, on: On, consent_id: str, now: int) -> Consent:
-        """Return a consent that this member gave or may withdraw; the same error for all others.
-
-        A primary account has no say about what another adult agreed to, neither yes nor no.
+        Whoever came by themselves is not being asked: a signed-in member always did.
         """
-        consent = self._existing(tx, consent_id)
-        if consent.actor_id == on.member:
-            return consent
-        if self._actor(tx, on, SubjectId(consent.subject_id), now).capacity is Capacity.PRIMARY:
-            raise NoSuchConsentError
-        return consent
-
-    def _actor(self, tx: Transaction, on: On, subject: SubjectId, now: int) -> registry.Actor:
-        """Say as what the member acts for the subject, from the relations on record."""
-        rows = tx.rows(_TIES, {"subject": subject, "actor": on.member, "now": now})
-        ties = {relation for relation, _ in rows}
-        roles = {role for _, role in rows}
-        if Relation.SELF in ties:
-            capacity = Capacity.SELF
-        elif Relation.WARD in ties:
-            capacity = Capacity.GUARDIAN
-        elif "primary_account" in roles:
-            capacity = Capacity.PRIMARY
-        else:
-            raise NoSuchConsentError
-        return registry.Actor(on.member, capacity, evidence_of(on))
+        if prompt.opened or on.caller.kind is Prefix.MEMBER:
+            return 0
+        until = asked_from(tx, book, subject, purpose, now)
+        if until <= now:
+            return 0
+        policy = book.fingerprint
+        log_act(tx, "consent.not_asked", on, subject, now, dec=Verdict.DENY, policy=policy, purpose=purpose)
+        return until
 
     def _note(
         self,
         tx: Transaction,
         act: str,
-        on: On,
+        on: On | None,
         consent: Consent,
         now: int,
         dec: Verdict = Verdict.PERMIT,
     ) -> int:
-        return self._log(
-            tx, act, on, SubjectId(consent.subject_id), now, dec, consent.consent_id, consent.terms.purpose
-        )
-
-    def _log(
-        self,
-        tx: Transaction,
-        act: str,
-        on: On,
-        subject: SubjectId,
-        now: int,
-        dec: Verdict = Verdict.PERMIT,
-        resource: str = "",
-        purpose: str = "",
-    ) -> int:
-        """Append the entry and return its index in the log."""
-        names = ledger.pseudonyms(tx, {subject, on.member})
-        policy = self._keeper.fingerprint(tx)
-        caller = party(on.caller.actor_id, names)
-        said = testimony.Said(act, caller, on.member, subject, resource, purpose, on.request_id)
-        return ledger.append(tx, [testimony.of_own_say(said, names, policy, now, dec)])[0].index
-
-
-def evidence_of(on: On) -> Mapping[str, str]:
-    """Return what stays with an event to show later how somebody said it."""
-    via = "session" if on.caller.kind is Prefix.MEMBER else on.caller.actor_id
-    return {"request": on.request_id, "via": via}
-
-
-def _can_be_hidden(book: RuleBook, category: str) -> bool:
-    """Say whether something hideable lies at or under a category: hiding anything else would be idle."""
-    return any(
-        field.tier is Tier.HIDEABLE and category in above(field.category) for field in book.fields.values()
-    )
-
-
-def _refuse_unfit(book: RuleBook, terms: Terms) -> None:
-    purpose = book.purposes.get(Purpose(terms.purpose))
-    fitting = purpose is not None and purpose.consent_days > 0
-    if not fitting or any(Category(one) not in book.categories for one in terms.categories):
-        raise UnfitConsentError
+        subject, policy = SubjectId(consent.subject_id), self._keeper.fingerprint(tx)
+        what = {"resource": consent.consent_id, "purpose": consent.terms.purpose}
+        return log_act(tx, act, on, subject, now, dec=dec, policy=policy, **what)
 
 
 def _ticked(book: RuleBook, consent: Consent) -> Ticked:

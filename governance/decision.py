@@ -9,10 +9,10 @@ law's floor for children under 14 holds whatever the rule file says (个人信�
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final, NamedTuple, NoReturn
+from typing import Final
 
 from consent.rules import Standing
+from governance.grounds import Facts, FieldDecision, Lift, SendDecision
 from policies.book import RuleBook
 from policies.entries import FieldEntry
 from policies.plan import Plan, Verdict
@@ -28,9 +28,6 @@ from policies.terms import (
     Outcome,
     Purpose,
     Relation,
-    Role,
-    RuleId,
-    Scope,
     ScreeningOutcome,
     ScreeningPurpose,
     SubjectKind,
@@ -42,87 +39,7 @@ _ORDER: Final = {effect: level for level, effect in EFFECT_OF_LEVEL.items()}
 _FAMILY: Final = frozenset({Relation.SELF, Relation.WARD, Relation.CORESIDENT})
 
 
-class Approved(NamedTuple):
-    """An approval on record, and when it ends."""
-
-    id: str
-    until: int
-
-
-class Facts(NamedTuple):
-    """Everything that one decision about one subject may look at.
-
-    ``kind`` is None for a subject that does not exist or is closed. ``age`` is in full years, None when it is
-    not known. ``present`` names the fields that have a value, None where we do not hold the values (checks).
-    ``usable`` is False when a fact could not be collected; everything is then hidden. ``ticket`` is when the
-    ticket open with the actor ends. ``approvals`` maps the fields that an approval on record covers for
-    exactly this actor, act and purpose, ``shared`` the categories that the subject shares with this actor for
-    this purpose to the end of that (None: no end). ``emergency``: whoever asks gave a reason why life or
-    health is at stake. What is None is not known.
-    """
-
-    kind: SubjectKind | None
-    relation: Relation
-    roles: frozenset[tuple[Scope, Role]]
-    age: int | None
-    standings: Mapping[Category, Standing]
-    hidden: frozenset[Category]
-    present: frozenset[FieldName] | None
-    now: int
-    usable: bool = True
-    ticket: int | None = None
-    approvals: Mapping[FieldName, Approved] = MappingProxyType({})
-    same_gender_asked: bool | None = None
-    other_gender: bool | None = None
-    emergency: bool = False
-    shared: Mapping[Category, int | None] = MappingProxyType({})
-
-    @property
-    def known(self) -> bool:
-        """Whether the asking party may know that the subject exists."""
-        in_office = any(scope is Scope.ORG for scope, _ in self.roles)
-        return self.kind is not None and (self.relation is not Relation.NONE or in_office)
-
-
-class FieldDecision(NamedTuple):
-    """What happens to one field, why, and which rules and consent stand behind it."""
-
-    field: FieldName
-    effect: Effect
-    reasons: tuple[Reason, ...]
-    rules: tuple[RuleId, ...] = ()
-    duties: tuple[str, ...] = ()
-    consent: str | None = None
-    unmet: tuple[tuple[RuleId, tuple[str, ...]], ...] = ()
-    valid_until: int | None = None
-    approval: str | None = None
-    remedies: tuple[str, ...] = ()
-    """What would lift the rules that forbid more, such as ``approval=guardian``; empty if nothing would."""
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a decision has no truth value; look at its effect")
-
-
-class Lift(NamedTuple):
-    """What may open more than rule and consent alone: an approval on record, a declared emergency."""
-
-    approval: Approved | None = None
-    emergency: bool = False
-
-
 _PLAIN: Final = Lift()
-
-
-class SendDecision(NamedTuple):
-    """What happens to one message for one recipient, and why."""
-
-    outcome: Outcome
-    reasons: tuple[Reason, ...]
-    rules: tuple[RuleId, ...] = ()
-    consent: str | None = None
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a decision has no truth value; look at its outcome")
 
 
 def decide_fields(
@@ -290,6 +207,7 @@ def _collectable(entry: FieldEntry, purpose: Purpose, facts: Facts, standing: St
 def _withheld(
     entry: FieldEntry, verdict: Verdict, standing: Standing | None, protected: bool, *, shared: bool
 ) -> FieldDecision:
+    duties: tuple[str, ...] = ()
     waiting_for = {condition for _, conditions in verdict.unmet for condition in conditions}
     if verdict.denied_by and verdict.level is Level.HIDDEN and Condition.CONSENT not in waiting_for:
         reason = Reason.DENIED_BY_RULE
@@ -298,6 +216,7 @@ def _withheld(
         reason = Reason.NOT_SHARED
     elif standing is not None and not standing.permits and (protected or Condition.CONSENT in waiting_for):
         reason = standing.reason
+        duties = standing.duties
     elif verdict.denied_by:
         reason = Reason.DENIED_BY_RULE
     else:
@@ -308,6 +227,7 @@ def _withheld(
         Effect.HIDE,
         (reason,),
         rules=verdict.denied_by,
+        duties=duties,
         unmet=verdict.unmet,
         remedies=verdict.remedies if curable else (),
     )
@@ -319,6 +239,7 @@ def _allowed(
     reasons = [Reason.RULE_ALLOWS]
     consent = None
     valid_until = None
+    duties = verdict.duties
     if lift.emergency:
         reasons = [Reason.EMERGENCY_ACCESS]
     elif relation is Relation.SELF:
@@ -327,6 +248,7 @@ def _allowed(
         reasons = [standing.reason]
         consent = standing.consent_id
         valid_until = standing.valid_until
+        duties = tuple(dict.fromkeys((*duties, *standing.duties)))
     if lift.approval is not None:
         reasons.append(Reason.APPROVED)
     if verdict.level is Level.MASKED:
@@ -338,7 +260,7 @@ def _allowed(
         EFFECT_OF_LEVEL[verdict.level],
         tuple(reasons),
         rules=verdict.rules,
-        duties=verdict.duties,
+        duties=duties,
         consent=consent,
         unmet=verdict.unmet,
         valid_until=valid_until,

@@ -95,7 +95,8 @@ def serve_demo(port: int | None) -> int:
                 tell("家庭信息守护 · 演示（数据都是虚构的，结束时全部删除）\n")
                 for guest, token in links.items():
                     tell(f"  {guest}\n    http://127.0.0.1:{bound}/link/{token}")
-                tell("\n链接各用一次。按 Ctrl-C 结束。\n")
+                tell(f"\n发给成员的验证码：成员登录后看 http://127.0.0.1:{bound}/centre/outbox")
+                tell("链接各用一次。按 Ctrl-C 结束。\n")
                 _run(service, keys, bound, stop)
     except DidNotStartError as error:
         tell(f"没有启动：{error}")

@@ -20,8 +20,9 @@ from audit.entry import Entry
 from governance import cadence, facts, replay, testimony
 from governance.asking import RecipientAnswer, SendAsk, Unrecorded
 from governance.database import Database
-from governance.decision import Facts, SendDecision, decide_send
+from governance.decision import decide_send
 from governance.gate import CANNOT_RECORD, known_of, names_of
+from governance.grounds import Facts, SendDecision
 from governance.identity import Caller
 from governance.opening import Opening
 from governance.permits import Permit, PermitDesk

@@ -21,8 +21,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from governance import strictjson
-from governance.api import questions, rightsforms
-from governance.api.forms import MEMBERS, NothingForm
+from governance.api import questions
+from governance.api.forms import NothingForm, members
 from governance.identity import Caller
 from governance.problems import Problem, ProblemError, document, language_of
 from policies.identifiers import Prefix, new_id
@@ -49,7 +49,6 @@ _REQUEST_MARK: Final = re.compile(rb"[\x20-\x7e]{1,200}")
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2"})
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
-_MEMBERS: Final = MEMBERS | questions.MEMBERS | rightsforms.MEMBERS
 Authenticate = Callable[[Request], Awaitable[Caller]]
 PageFor = Callable[[ProblemError, Scope], Response | None]
 """Turns a problem at a page's address into a page; None where programs ask."""
@@ -327,6 +326,7 @@ async def on_http(_request: Request, error: Exception) -> Response:
 def _pointer(location: tuple[int | str, ...]) -> str:
     """Return a JSON pointer into the body; a key that the caller invented is not repeated."""
     named = [part for part in location[1:] if not str(part).startswith("(")]  # the tag of a union
+    declared = members() | questions.MEMBERS
     ours = location[0] != "body"  # parameters have the names we gave them
-    parts = [str(part) if ours or isinstance(part, int) or part in _MEMBERS else "?" for part in named]
+    parts = [str(part) if ours or isinstance(part, int) or part in declared else "?" for part in named]
     return "/" + "/".join(parts)

@@ -20,7 +20,7 @@ from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from governance.asking import Ask
 from governance.database import Database
-from governance.decision import FieldDecision
+from governance.grounds import FieldDecision
 from governance.identity import Caller
 from governance.opening import Opening
 from governance.records import AccessReview, Actor

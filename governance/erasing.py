@@ -21,7 +21,6 @@ from consent import confirmation, registry
 from consent.events import Capacity
 from governance import holds, moving, rightsrecords, subjects
 from governance.approvalrecords import lapse
-from governance.certificates import DocumentSigner
 from governance.database import Database
 from governance.erasureledger import Erased, ErasureLedger
 from governance.holds import HeldError
@@ -40,11 +39,15 @@ from governance.records import (
     Transition,
 )
 from governance.rulekeeping import RuleKeeper
+from governance.signing import DocumentSigner
 from governance.subjects import Hold
 from governance.times import rfc3339
 from governance.vault import Destroyed, Vault
 from policies.terms import MemberId, Relation, SubjectId
 from policies.transaction import Transaction
+
+TYPE: Final = "erasure-certificate"
+"""What a certificate's signature says it is a signature of."""
 
 _subject, _relation, _actor = Subject.__table__, RelationRow.__table__, Actor.__table__
 _review, _request = AccessReview.__table__, RightsRequest.__table__
@@ -209,7 +212,7 @@ class Erasing:
         tx.run(_CLOSE, {"member": member})
         ledger.forget(tx, member)
         document: dict[str, object] = {
-            "type": "erasure-certificate",
+            "type": TYPE,
             "version": 1,
             "request": order.request,
             "controller": self._controller,

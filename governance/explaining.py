@@ -29,6 +29,7 @@ from governance.ladder import (
 )
 from governance.languages import noted, saying
 from governance.reasoning import FieldReasons, reasons_of_rules
+from governance.sentences import ASKED, CHANGES, DONE, SEARCHED
 from governance.times import rfc3339
 from governance.wiring import Service
 from policies.identifiers import Prefix, kind_of
@@ -43,101 +44,6 @@ _ACTORS: Final = {
     Relation.WARD: noted("监护人 %(name)s"),
     Relation.CORESIDENT: noted("同住家人 %(name)s"),
     Relation.NONE: noted("无关成员 %(name)s"),
-}
-_ASKED: Final = {
-    "read": noted("%(who)s 想以“%(purpose)s”为目的查看%(subject)s的%(fields)s：%(verdict)s"),
-    "check": noted("%(who)s 想知道能否以“%(purpose)s”为目的使用%(subject)s的%(fields)s：%(verdict)s"),
-    "write": noted("%(who)s 想以“%(purpose)s”为目的写入%(subject)s的%(fields)s：%(verdict)s"),
-    "check.write": noted("%(who)s 想知道能否以“%(purpose)s”为目的写入%(subject)s的%(fields)s：%(verdict)s"),
-    "check.send": noted("%(who)s 想知道能否以“%(purpose)s”为目的通过%(fields)s联系%(subject)s：%(verdict)s"),
-    "evaluate": noted("%(who)s 想知道能否对%(kind)s进行“%(verb)s”：%(verdict)s"),
-}
-_SEARCHED: Final = {
-    "search.subject": noted("%(who)s 查询了谁能使用%(subject)s的信息。"),
-    "search.resource": noted("%(who)s 查询了能使用%(subject)s的哪些信息。"),
-    "search.purpose": noted("%(who)s 查询了能为哪些目的使用%(subject)s的信息。"),
-    "search.action": noted("%(who)s 查询了能对%(subject)s的信息做什么。"),
-}
-_CHANGES: Final = {
-    "consent.ticked": noted("%(who)s 勾选了%(subject)s关于“%(purpose)s”的同意，等待验证码。"),
-    "consent.confirmed": noted("%(who)s 以验证码确认了%(subject)s关于“%(purpose)s”的同意。"),
-    "consent.code_refused": noted("%(who)s 确认“%(purpose)s”的同意时，验证码没有通过。"),
-    "consent.withdrawn": noted("%(who)s 撤回了%(subject)s关于“%(purpose)s”的同意，立即生效。"),
-    "records.hidden": noted("%(who)s 隐藏了自己的一类记录。"),
-    "consent.imported": noted("%(who)s 从其他系统登记了%(subject)s关于“%(purpose)s”的同意。"),
-    "import.begun": noted("%(who)s 开始导入一个文件里的同意。"),
-    "import.resumed": noted("%(who)s 继续导入一个中断的文件。"),
-    "import.finished": noted("%(who)s 导入完了一个文件里的同意。"),
-    "import.refused": noted("%(who)s 导入时有几行没有被接受。"),
-    "withdrawal.unacknowledged": noted(
-        "%(who)s 发现：一个服务没有按时确认收到%(subject)s的撤回，需要有人过问。"
-    ),
-    "webhook.added": noted("%(who)s 登记了一个通知地址。"),
-    "webhook.secret_renewed": noted("%(who)s 更换了一个通知地址的密钥。"),
-    "webhook.replayed": noted("%(who)s 要求把通知重新发送一遍。"),
-    "webhook.ended": noted("%(who)s 停用了一个通知地址。"),
-    "webhook.disabled": noted("%(who)s 停用了一个通知地址：对方说它已不存在。"),
-    "records.unhidden": noted("%(who)s 重新显示了自己的一类记录。"),
-    "share.given": noted("%(who)s 把自己的一类信息共享给了一位家人。"),
-    "share.ended": noted("%(who)s 结束了自己的一项共享。"),
-    "actor.added": noted("%(who)s 登记了一个服务或一名员工。"),
-    "actor.ended": noted("%(who)s 停用了一个服务或一名员工。"),
-    "household.added": noted("%(who)s 建立了一个家庭。"),
-    "member.added": noted("%(who)s 登记了%(subject)s。"),
-    "guardian.linked": noted("%(who)s 登记了%(subject)s的监护人。"),
-    "guardian.ended": noted("%(who)s 结束了%(subject)s的一项监护关系。"),
-    "assignment.made": noted("%(who)s 把%(subject)s分配给了一名员工。"),
-    "assignment.ended": noted("%(who)s 结束了%(subject)s的一项分配。"),
-    "ticket.opened": noted("%(who)s 为%(subject)s开了一张服务工单。"),
-    "ticket.closed": noted("%(who)s 关闭了%(subject)s的服务工单。"),
-    "profile.asked": noted("%(who)s 登记了家庭的要求：顾问与成员性别相同。"),
-    "profile.unasked": noted("%(who)s 取消了家庭的要求：顾问与成员性别相同。"),
-    "approval.asked": noted("%(who)s 请求批准与%(subject)s有关的一项操作。"),
-    "approval.granted": noted("%(who)s 作为监护人同意了与%(subject)s有关的一项操作。"),
-    "approval.cleared": noted("%(who)s 批准了对%(subject)s信息的访问。"),
-    "approval.refused": noted("%(who)s 拒绝了与%(subject)s有关的一项操作。"),
-    "approval.cancelled": noted("%(who)s 收回了与%(subject)s有关的一项请求。"),
-    "approval.used": noted("%(who)s 用掉了与%(subject)s有关的一项已批准的请求。"),
-    "home.invited": noted("%(who)s 发出了一份加入家庭的邀请。"),
-    "home.joined": noted("%(subject)s加入了家庭。"),
-    "home.left": noted("%(subject)s离开了家庭。"),
-    "home.removed": noted("%(who)s 结束了%(subject)s在家庭中的共享。"),
-    "home.role_offered": noted("%(who)s 提出把家庭主账户移交给%(subject)s。"),
-    "home.role_taken": noted("%(who)s 从%(subject)s接任了家庭主账户。"),
-    "home.offer_ended": noted("%(who)s 收回或谢绝了一份邀请。"),
-    "transition.examined": noted("%(who)s 为年满十四或十八周岁的预告打开了一批出生日期。"),
-    "transition.announced.14": noted("%(who)s 预告%(subject)s将在三十天内年满十四周岁。"),
-    "transition.announced.18": noted("%(who)s 预告%(subject)s将在三十天内年满十八周岁。"),
-    "transition.reached.14": noted("%(who)s 记录%(subject)s年满十四周岁：监护人代为作出的同意已结束。"),
-    "transition.reached.18": noted("%(who)s 记录%(subject)s年满十八周岁：监护关系已结束。"),
-    "review.read": noted("%(who)s 阅读了紧急查看的理由。"),
-    "review.justified": noted("%(who)s 认定对%(subject)s的一次紧急查看正当。"),
-    "review.unjustified": noted("%(who)s 认定对%(subject)s的一次紧急查看不正当。"),
-    "rights.requested": noted("%(who)s 为%(subject)s提出了一项个人请求。"),
-    "rights.identified": noted("%(who)s 通过验证码核验了%(subject)s的一项个人请求。"),
-    "rights.code_refused": noted("%(who)s 核验%(subject)s的一项个人请求时，验证码没有通过。"),
-    "rights.revoked": noted("%(who)s 收回了%(subject)s的一项个人请求。"),
-    "rights.fulfilled": noted("%(who)s 执行了%(subject)s的一项个人请求。"),
-    "rights.denial_proposed": noted("%(who)s 提议拒绝%(subject)s的一项个人请求，等待他人复核。"),
-    "rights.denied": noted("%(who)s 复核后拒绝了%(subject)s的一项个人请求。"),
-    "rights.returned": noted("%(who)s 复核后退回了拒绝%(subject)s请求的提议。"),
-    "rights.extended": noted("%(who)s 延长了%(subject)s一项个人请求的期限。"),
-    "rights.held": noted("%(who)s 未能删除%(subject)s的信息：法定保全中，已限制为仅存储。"),
-    "rights.read": noted("%(who)s 查阅了个人请求。"),
-    "rights.exported": noted("%(who)s 导出了%(subject)s的全部记录。"),
-    "rights.explained": noted("%(who)s 得到了与%(subject)s有关的一项决定的说明。"),
-    "subject.erased": noted("%(who)s 删除了一名成员的信息并销毁了密钥。"),
-    "hold.set": noted("%(who)s 对%(subject)s的信息设置了法定保全。"),
-    "hold.lifted": noted("%(who)s 解除了%(subject)s信息的法定保全。"),
-    "retention.swept": noted("%(who)s 删除了保存期限已满的信息。"),
-    "log.read": noted("%(who)s 查阅了日志。"),
-    "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
-}
-_DONE: Final = {
-    "write": noted("写入"),
-    "check.write": noted("允许"),
-    "check.send": noted("允许"),
-    "evaluate": noted("允许"),
 }
 _SIGNS: Final = {
     State.PASS: "✓",
@@ -306,15 +212,15 @@ def _sentence(entry: Entry, labels: Labels, language: str) -> str:
     if entry.act == "deliver":
         ended = say("许可有效，交付。") if entry.dec is Verdict.PERMIT else say("许可不再有效，拦下。")
         return say("%(who)s 准备向%(subject)s交付一条消息：%(verdict)s", **places, verdict=ended)
-    pattern = _ASKED.get(entry.act)
+    pattern = ASKED.get(entry.act)
     if pattern is not None and entry.fields:
         names = [field_title(one.name, labels.book, language) for one in entry.fields]
         return say(
             pattern, **places, fields=listed(names, language), verdict=_verdicts(entry, labels, language)
         )
-    if entry.act in _SEARCHED and not entry.subjects:
+    if entry.act in SEARCHED and not entry.subjects:
         return say("%(who)s 查询了与%(kind)s有关的权限。", **places)
-    change = _CHANGES.get(entry.act) or _SEARCHED.get(entry.act)
+    change = CHANGES.get(entry.act) or SEARCHED.get(entry.act)
     if change is None:
         return say("%(who)s：%(act)s。", **places, act=entry.act)
     return say(change, **places)
@@ -377,7 +283,7 @@ def _verdicts(entry: Entry, labels: Labels, language: str) -> str:
     groups: dict[Effect, list[FieldOutcome]] = {}
     for one in entry.fields:
         groups.setdefault(one.effect, []).append(one)
-    words = {**EFFECTS, Effect.SHOW: _DONE[entry.act]} if entry.act in _DONE else EFFECTS
+    words = {**EFFECTS, Effect.SHOW: DONE[entry.act]} if entry.act in DONE else EFFECTS
     hidden = groups.get(Effect.HIDE, [])
     why = tuple(dict.fromkeys(reason for one in hidden for reason in reasons_of(one.why)))
     if len(groups) == 1:

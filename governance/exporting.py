@@ -16,8 +16,8 @@ from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
 from governance import accesses
+from governance.acting import On
 from governance.asking import Answer, Ask, FieldAnswer, NotYours
-from governance.consenting import On
 from governance.explaining import explain_decision
 from governance.ladder import field_title, purpose_title
 from governance.languages import saying

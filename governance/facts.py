@@ -16,12 +16,13 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, or_, select
 
-from consent import registry
+from consent import eventlog, noticeboard
 from consent.ages import age_on
 from consent.events import Event, EventKind
 from consent.rules import Question, Standing, hidden_categories, standings
 from consent.sharing import shared_until
-from governance.decision import Approved, Facts
+from consent.superseding import Notices
+from governance.grounds import Approved, Facts
 from governance.records import Actor, Approval, RelationRow
 from governance.subjects import SAME_GENDER_ADVISOR, SubjectRow
 from policies.book import RuleBook
@@ -144,7 +145,7 @@ def collect(
     now: int,
     known_at: int | None = None,
 ) -> list[Facts]:
-    """Return the facts of each wanted decision, in order. Four statements, whatever the size.
+    """Return the facts of each wanted decision, in order. Five statements, whatever the size.
 
     To ask again about a past instant, give it as ``now`` and as ``known_at``: what was recorded later, a
     withdrawal above all, is then left out. The live question counts every event.
@@ -158,9 +159,14 @@ def collect(
     }
     events = {
         subject: [event for event in said if known_at is None or event.recorded_at <= known_at]
-        for subject, said in registry.events_of(tx, subjects).items()
+        for subject, said in eventlog.events_of(tx, subjects).items()
     }
-    return [_facts(book, one, known, between, offices, events.get(one.subject, ()), now) for one in wanted]
+    said = [event for of_one in events.values() for event in of_one]
+    notices = noticeboard.behind(tx, said, known_at)
+    return [
+        _facts(book, one, known, between, offices, events.get(one.subject, ()), notices, now)
+        for one in wanted
+    ]
 
 
 def _between(
@@ -185,6 +191,7 @@ def _facts(
     between: Mapping[tuple[str, str], _Between],
     offices: Mapping[ActorId, _Office],
     events: Sequence[Event],
+    notices: Notices,
     now: int,
 ) -> Facts:
     row = known.rows.get(one.subject)
@@ -200,7 +207,7 @@ def _facts(
         roles |= held
         birth = known.birth(one.subject)
         age = None if birth is None else age_on(birth, now)
-        agreed, hides = _consent(book, one, events, birth, now)
+        agreed, hides = _consent(book, one, events, notices, birth, now)
         asked = None if row is None else SAME_GENDER_ADVISOR in row.wishes
         return Facts(
             kind,
@@ -255,7 +262,12 @@ def _tied(ties: Sequence[tuple[str, Role]]) -> tuple[Relation, frozenset[tuple[S
 
 
 def _consent(
-    book: RuleBook, one: Wanted, events: Sequence[Event], birth: date | None, now: int
+    book: RuleBook,
+    one: Wanted,
+    events: Sequence[Event],
+    notices: Notices,
+    birth: date | None,
+    now: int,
 ) -> tuple[dict[Category, Standing], frozenset[Category]]:
     if one.purpose not in book.purposes:
         return {}, frozenset()
@@ -276,7 +288,7 @@ def _consent(
         )
         for category in categories
     ]
-    found = dict(zip(categories, standings(said, questions, book), strict=True))
+    found = dict(zip(categories, standings(said, questions, book, notices), strict=True))
     if len(said) == len(events):
         return found, frozenset()
     return found, hidden_categories(events, categories, one.acting, now, birth)

@@ -18,7 +18,8 @@ from audit.ledger import LogError
 from governance import approvalrecords, emergencies, facts, holds, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
-from governance.decision import Facts, FieldDecision, decide_fields
+from governance.decision import decide_fields
+from governance.grounds import Facts, FieldDecision
 from governance.opening import DoesNotOpenError, Opening
 from governance.rulekeeping import InForce, RuleKeeper, Rules, RulesUnavailableError, UnknownRulesError
 from governance.subjects import Hold

@@ -21,7 +21,8 @@ from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
 from consent.ages import MAJORITY, age_on
 from governance import identity, moving
-from governance.consenting import BirthOf, On
+from governance.acting import On
+from governance.consenting import BirthOf
 from governance.database import Database
 from governance.moving import Held, NotNowError, UnknownPartyError
 from governance.records import Invitation

@@ -51,6 +51,7 @@ _BY_SESSION: Final = (
         _actor.c.state == "active",
     )
 )
+_BY_ID: Final = select(_actor.c.roles).where(_actor.c.id == bindparam("actor"), _actor.c.state == "active")
 _ADD_KEY: Final = insert(_key)
 _REVOKE_KEY: Final = (
     update(_key)
@@ -94,6 +95,7 @@ class Scope(StrEnum):
     SEARCHES = "searches"
     EVENTS = "events"
     INBOUND = "inbound"
+    NOTICES = "notices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,3 +213,9 @@ def person(look: Look, session: str, now: int) -> Caller | None:
 def end_session(tx: Transaction, session: str, now: int) -> None:
     """Sign a person out."""
     tx.run(_END_SESSION, {"digest": digest(session), "now": now})
+
+
+def staff(look: Look, actor_id: str) -> Caller | None:
+    """Return the member of staff whom an operator names at the command line; None if not in service."""
+    rows = look(_BY_ID, {"actor": actor_id}) if kind_of(actor_id) is Prefix.STAFF else ()
+    return Caller(ActorId(actor_id), Prefix.STAFF, roles=frozenset(rows[0][0].split())) if rows else None

@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, select, text, update
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
-from consent import registry
+from consent import eventlog, noticeboard
 from consent.listing import Consent
 from governance import announcing, subjects
 from governance.announcing import Told
@@ -214,11 +214,15 @@ class Importing:
             book = self._keeper.in_force(tx).rules.book
             members = sorted({SubjectId(one.member) for _, one in stretch if isinstance(one, Line)})
             held = subjects.change(tx, members)
+            events = eventlog.events_of(tx, members)
+            named = {one.terms.notice for _, one in stretch if isinstance(one, Line)}
+            named |= {event.notice for known in events.values() for event in known}
             judge = Judge(
                 book,
                 held,
-                registry.events_of(tx, members),
+                events,
                 self._opening.births_of(tx, members),
+                noticeboard.published(tx, named),
                 _source(tally, importer),
                 now,
                 tally.seen if dry else set(),
@@ -227,7 +231,7 @@ class Importing:
             if dry:
                 _tell(report, outcomes)
                 return outcomes
-            registry.record_all(tx, judge.fresh)
+            eventlog.record_all(tx, judge.fresh)
             counted = [one.outcome for one in outcomes]
             advance = {
                 "digest": tally.sha256,

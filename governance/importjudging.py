@@ -14,12 +14,13 @@ from typing import Final, NamedTuple
 from consent.events import Event
 from consent.listing import Consent, consents_in, state
 from consent.rules import Question, standing
+from consent.superseding import Notices
 from governance import importrows
 from governance.importrows import Fault, Line
 from governance.subjects import SubjectRow
 from policies.book import RuleBook
 from policies.reasons import Reason
-from policies.terms import Category, Purpose, SubjectId, SubjectKind, Tier
+from policies.terms import Category, Purpose, SubjectId, SubjectKind
 
 GOOD: Final = frozenset({Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT})
 # The act stands on record, but something else is missing or stronger: it is kept as what it is.
@@ -32,7 +33,6 @@ _KEPT: Final = GOOD | {
     Reason.RESTRICTED,
     Reason.GUARDIAN_REQUIRED,
 }
-_NEVER: Final = frozenset({Reason.MINOR_PROTECTED, Reason.COMMS_SECRECY})
 
 
 class Outcome(NamedTuple):
@@ -54,6 +54,7 @@ class Judge:
         held: Mapping[SubjectId, SubjectRow],
         events: Mapping[str, Sequence[Event]],
         births: Mapping[SubjectId, date | None],
+        notices: Notices,
         source: Callable[[Line, int], str],
         now: int,
         seen: set[str],
@@ -63,6 +64,7 @@ class Judge:
         self._events = {member: list(known) for member, known in events.items()}
         self._known = {one.event_id for known in events.values() for one in known} | seen
         self._births = births
+        self._notices = notices
         self._source = source
         self._now = now
         self._seen = seen
@@ -107,10 +109,9 @@ class Judge:
 
     def _standing(self, line: Line, consent: Consent, events: tuple[Event, ...]) -> Reason:
         birth = self._births.get(SubjectId(line.member))
-        reason = state(events, consent, birth, self._now, self._book)
-        profiled = self._book.purposes[Purpose(line.terms.purpose)].profiled
+        reason = state(events, consent, birth, self._now, self._book, self._notices)
         for category in sorted(line.terms.categories):
-            if profiled or self._book.categories[Category(category)].tier is Tier.CLOSED:
+            if self._may_be_prohibited(Purpose(line.terms.purpose), Category(category)):
                 asked = Question(
                     line.member,
                     Purpose(line.terms.purpose),
@@ -120,7 +121,17 @@ class Judge:
                     self._now,
                     birth,
                 )
-                answer = standing(events, asked, self._book)
-                if answer.reason in _NEVER:
+                answer = standing(events, asked, self._book, self._notices)
+                if any(answer.reason is row.reason for row in self._book.prohibitions):
                     return answer.reason
         return reason
+
+    def _may_be_prohibited(self, purpose: Purpose, category: Category) -> bool:
+        """Say whether some row could forbid this whatever is agreed: most lines are spared asking."""
+        tier = self._book.categories[category].tier
+        tiers = {tier} | {row.becomes for row in self._book.age_tiers if row.tier is tier}
+        profiled = self._book.purposes[purpose].profiled
+        return any(
+            (profiled or not row.profiled) and (row.tier is None or row.tier in tiers)
+            for row in self._book.prohibitions
+        )

@@ -81,6 +81,14 @@ class Opening:
         """Return a subject with what is sealed as facts about it, and none of its values."""
         return self._vault.peek(tx, subject)
 
+    def contact(self, tx: Transaction, member: SubjectId, field: FieldName) -> str | None:
+        """Open where a member is reached, to write to that very member; None if it is not on record.
+
+        Only for handing a message to a gateway, after the entry that announces the message was committed.
+        """
+        found = self._vault.find(tx, [member], [field], Hold.NONE)
+        return self.value(found, member, field) if (member, field) in found.cells else None
+
     def seal(
         self,
         tx: Transaction,

@@ -21,14 +21,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from audit import ledger
 from audit.entry import ActorType, Party
-from consent import registry
+from consent import eventlog, registry
 from consent.events import Capacity
 from consent.facts import above
 from governance import announcing, subjects, testimony
-from governance.consenting import NoSuchConsentError, On, UnfitConsentError, evidence_of
+from governance.acting import NoSuchConsentError, On, evidence_of
 from governance.database import Database
 from governance.identity import Caller
 from governance.rulekeeping import RuleKeeper, RulesUnavailableError
+from governance.showing import UnfitConsentError
 from governance.testimony import Said, party
 from policies.terms import Purpose, SubjectId
 
@@ -125,7 +126,7 @@ class OptingOut:
         except RulesUnavailableError:
             return True
         with self._database.reading() as tx:
-            known |= {event.purpose for event in registry.events_of(tx, [on.member])[on.member]}
+            known |= {event.purpose for event in eventlog.events_of(tx, [on.member])[on.member]}
         return any(purpose in above(one) for one in known)
 
     def by_link(self, token: str, request_id: str, now: int) -> OptOut | None:

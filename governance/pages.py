@@ -37,7 +37,7 @@ _HERE: Final = Path(__file__).parent
 _LOCALES: Final = {"zh": "zh_CN", "en": "en_GB"}
 _YEAR: Final = 365 * 24 * 3600
 _LONGEST_FORM: Final = 4_000
-_PAGES: Final = ("/centre", "/console", "/link/", "/opt-out/", "/sign-out")
+_PAGES: Final = ("/centre", "/console", "/confirm/", "/link/", "/opt-out/", "/sign-out")
 _HEADERS: Final = {
     "content-security-policy": POLICY,
     # With no-referrer a browser would send forms of our own with "Origin: null".
@@ -205,11 +205,13 @@ def problem_page(error: ProblemError, scope: Scope) -> Response | None:
         Problem.LINK_USED: say("这个链接已经用过或已过期"),
         Problem.FOREIGN_FORM: say("没有执行这个操作"),
         Problem.CANNOT_RECORD: say("暂时无法打开"),
+        Problem.CODE_REFUSED: say("没有确认"),
     }
     advice = {
         Problem.UNAUTHENTICATED: say("请用发给您的一次性登录链接进入；链接只能用一次，一天内有效。"),
         Problem.LINK_USED: say("请索取一个新的登录链接。如果不是您本人用过它，请马上联系我们。"),
         Problem.FOREIGN_FORM: say("请回到原来的页面，刷新后再试一次。"),
+        Problem.CODE_REFUSED: say("链接只能用一次，十分钟内有效。请回到您勾选的地方，再要一个验证码。"),
     }
     return render(
         request,

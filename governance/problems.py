@@ -117,6 +117,30 @@ class Problem(Enum):
         "依法须保全，暂不能删除；已限制为仅存储。",
         "A legal hold stands, so nothing was deleted; the data is restricted to storage.",
     )
+    NOTICE_UNKNOWN = (
+        "notice_unknown",
+        409,
+        "没有发布过这样的告知：编号、版本或文本摘要不符。请先发布告知，再征求同意。",
+        "No such notice has been published: id, version or digest differ. Publish it before asking.",
+    )
+    NOTICE_DIFFERS = (
+        "notice_differs",
+        409,
+        "所引用的告知说的不是这个目的、这些类别或这个接收方。",
+        "The notice that is named tells of another purpose, other categories or other recipients.",
+    )
+    NOTICE_NOT_IN_FORCE = (
+        "notice_not_in_force",
+        409,
+        "所引用的告知尚未生效，或其内容已被新版本更改；请出示现行版本。",
+        "The notice that is named does not count yet, or a later version changed it; show the one in force.",
+    )
+    ASKED_TOO_SOON = (
+        "asked_too_soon",
+        409,
+        "此人不久前已拒绝或撤回；在 not_before 之前不得再次询问，除非本人主动打开。",
+        "This person said no not long ago; do not ask before not_before unless they come by themselves.",
+    )
     CODE_REFUSED = (
         "code_refused",
         410,
@@ -161,6 +185,12 @@ class Problem(Enum):
         503,
         "没有配置验证码发送网关，因此没有记录同意。",
         "No gateway for one-time codes is configured, so no consent was recorded.",
+    )
+    CODE_NOT_SENT = (
+        "code_not_sent",
+        503,
+        "勾选已记录，但验证码没能发出；请为同一项同意再要一个验证码。",
+        "The tick is recorded, but its code could not be sent; ask for a new code for the same consent.",
     )
     RULES_UNAVAILABLE = (
         "rules_unavailable",

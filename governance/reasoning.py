@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.entry import Entry
-from governance.decision import Facts, Lift, conditions_of
+from governance.decision import conditions_of
+from governance.grounds import Facts, Lift
 from governance.ladder import in_language, listed
 from governance.languages import Say, noted, saying
 from governance.recollecting import Past, past, people_behind

@@ -15,8 +15,8 @@ from sqlalchemy import bindparam, select
 from audit.entry import ActorType, Entry
 from audit.records import SubjectPseudonym
 from governance import facts
-from governance.decision import Facts
 from governance.gate import known_of
+from governance.grounds import Facts
 from governance.wiring import Service
 from policies.book import RuleBook
 from policies.reasons import Reason

@@ -24,8 +24,9 @@ from consent.listing import Consent, Terms
 from consent.outbox import CodeMessage, CodeSender
 from consent.weighing import confirm_before
 from governance import replay, rightsrecords, subjects
+from governance.acting import On
 from governance.approvalrecords import TIES
-from governance.consenting import NoGatewayError, On
+from governance.consenting import NoGatewayError
 from governance.database import Database, OpenTransaction
 from governance.opening import Opening
 from governance.replay import Once

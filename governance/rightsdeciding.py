@@ -18,8 +18,8 @@ from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from consent import registry
 from consent.events import Capacity
 from governance import rightsrecords, subjects
+from governance.acting import On
 from governance.asking import Answer, Ask, WriteAsk
-from governance.consenting import On
 from governance.database import Database
 from governance.erasing import Erasing, Order
 from governance.gate import Gate

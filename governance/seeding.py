@@ -1,7 +1,7 @@
 """Brings the world of ``governance.world`` to life through the real doors: nothing is planted by hand.
 
-Values go in through the gate's collection, consents through tick, code and confirmation. Seeding is done
-once; a home that holds the world already is left alone.
+Values go in through the gate's collection, notices are published by the officer, and consents go through
+tick, code and confirmation. Seeding is done once; a home that holds the world already is left alone.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from consent.listing import Terms
+from consent.notices import Notice
 from consent.outbox import CodeMessage, CodeSender
 from governance import identity, world
+from governance.acting import On
 from governance.asking import Answer, Ask, WriteAsk
-from governance.consenting import On
 from governance.identity import Caller, Scope
 from governance.wiring import Service
 from governance.world import Home, Office, Person
@@ -37,11 +37,6 @@ from policies.terms import (
 )
 from policies.transaction import Transaction
 
-_NOTICES: Final = {
-    "service.health": "我们为您提供健康服务，需要处理您的健康记录。您可以随时撤回，撤回不影响其他服务。",
-    "family.care": "您同意您指名的家人查看您的健康记录，以便照护。您可以随时停止。",
-    "marketing.direct": "您同意我们用短信向您发送推广信息，每天不超过五条，可随时退订。",
-}
 _SMS: Final = "outreach.sms"
 _BIRTH: Final = FieldName("birth_date")
 _CONSENTS: Final = (
@@ -71,10 +66,11 @@ class _Catching:
         self.inner.send(message)
 
 
-def notice(purpose: str) -> str:
-    """Return the reference of the demo's notice for a purpose: id, version and digest of its text."""
-    text = _NOTICES[purpose]
-    return f"{purpose}@1#{sha256(text.encode()).hexdigest()}"
+def notice(purpose: str, locale: str = "zh") -> str:
+    """Return how a consent names the world's notice for a purpose, as it is published by ``seed``."""
+    draft = next(one for one in world.NOTICES if one.id == purpose)
+    published = Notice(draft.id, 1, draft.contents, draft.wordings, draft.assessment, (), 0, "", 0)
+    return published.reference(locale)
 
 
 def seed(service: Service) -> Mapping[str, str]:
@@ -100,11 +96,18 @@ def seed(service: Service) -> Mapping[str, str]:
         _write(service, home.members[0], home)
         for person in home.members:
             _write(service, _writer(person), person)
+    _publish(service, now)
     for person, purpose, categories in _CONSENTS:
         give_consent(service, person, purpose, categories)
     for owner, viewer, category in _SHARES:
         service.sharing.give(_in_person(owner), category, viewer.id, None, service.clock())
     return keys
+
+
+def _publish(service: Service, now: int) -> None:
+    officer = Caller(ActorId(world.OFFICER.id), Prefix.STAFF, roles=frozenset(map(str, world.OFFICER.roles)))
+    for draft in world.NOTICES:
+        service.noticing.publish(officer, draft, now)
 
 
 def _settle(service: Service, tx: Transaction, home: Home, now: int) -> None:

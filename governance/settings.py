@@ -14,6 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from governance import outside
+from governance.outside import Outside, read_outside
+
 _PREFIX: Final = "GOVERNANCE_"
 NAMES: Final = {
     "HOME": "the folder of key ring, database and lock store; made 0700 (default ./.governance)",
@@ -21,8 +24,9 @@ NAMES: Final = {
     "RULES": "a folder of rule files; without it the version in force, at first the packaged rules",
     "PROFILE": "dev or prod; prod refuses weak set-ups (default dev)",
     "TENANT": "the controller's name, bound into every sealed value at init (default household)",
-    "PUBLIC_URL": "the https address that callers use, without a path (dev: this machine's; prod: none)",
+    "PUBLIC_URL": "the https address of API and pages, without a path; prod needs it (dev: this machine's)",
     "WEBHOOK_LOOPBACK": "allow: webhooks may go to this machine, over http as well; dev only (default no)",
+    **outside.NAMES,
 }
 _PORT: Final = r"(?::[1-9][0-9]{0,4})?"
 _PUBLIC: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?" + _PORT)
@@ -43,11 +47,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where a deployment lives and how strict it is.
-
-    ``public_url`` is the one base of every address that answers name: never the Host header, which is
-    whatever a caller writes into it. None: such answers leave addresses out.
-    """
+    """Where a deployment lives and how strict it is."""
 
     home: Path
     database_url: str
@@ -55,8 +55,13 @@ class Settings:
     rules_given: bool
     profile: Profile
     tenant: str
-    public_url: str | None = None
+    outside: Outside
     webhook_loopback: bool = False
+
+    @property
+    def public_url(self) -> str:
+        """The base of every address that we name; never the Host header, which a caller writes."""
+        return self.outside.site
 
     @property
     def key_ring(self) -> Path:
@@ -108,8 +113,16 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
     profile = given.get("PROFILE") or Profile.DEV.value
     if profile not in set(Profile):
         faults.append(f"{_PREFIX}PROFILE: dev or prod")
+    tenant = given.get("TENANT") or "household"
     public_url = _public_url(given, faults, in_dev=profile == Profile.DEV)
     faults.extend(_faults_of_loopback(given, profile))
+    towards = read_outside(
+        given,
+        tenant,
+        public_url,
+        lambda word, sentence: faults.append(f"{_PREFIX}{word}: {sentence}"),
+        strict=profile == Profile.PROD,
+    )
     if faults:
         raise SettingsError("\n".join(faults))
     return Settings(
@@ -118,16 +131,17 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
         rules,
         "RULES" in given,
         Profile(profile),
-        given.get("TENANT") or "household",
-        public_url,
+        tenant,
+        towards,
         "WEBHOOK_LOOPBACK" in given,
     )
 
 
-def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str | None:
-    url = given.get("PUBLIC_URL") or (_DEV_URL if in_dev else None)
-    if url is None:
-        return None
+def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str:
+    if not in_dev and "PUBLIC_URL" not in given:
+        faults.append(f"{_PREFIX}PUBLIC_URL: prod needs it: receipts and messages say where to withdraw")
+        return ""
+    url = given.get("PUBLIC_URL") or _DEV_URL
     scheme, _, host = url.partition("://")
     local = in_dev and scheme == "http" and _LOCAL.fullmatch(host)
     if not local and (scheme != "https" or not _PUBLIC.fullmatch(host)):

@@ -15,22 +15,23 @@ from typing import Final
 
 from sqlalchemy import bindparam, or_, select
 
-from audit import ledger
-from consent import registry
+from audit.entry import Verdict
+from consent import eventlog, noticeboard, registry
 from consent.ages import CONSENT_AGE, DAY_MS, age_on
 from consent.events import Capacity, EventKind
+from consent.facts import above
 from consent.rules import Question, standings
 from consent.sharing import Hide, Share, hides_in, is_shareable, shares_in
-from governance import replay, subjects, testimony
-from governance.consenting import NoSuchConsentError, On, UnfitConsentError, evidence_of
+from governance import replay, subjects
+from governance.acting import NoSuchConsentError, On, evidence_of, log_act
 from governance.database import Database
 from governance.records import RelationRow
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
-from governance.testimony import Said, party
+from governance.showing import UnfitConsentError
 from policies.book import RuleBook
 from policies.reasons import Reason
-from policies.terms import Category, Purpose, Relation, SubjectId
+from policies.terms import Category, Purpose, Relation, SubjectId, Tier
 from policies.transaction import Transaction
 
 PURPOSE: Final = Purpose("family.care")
@@ -64,7 +65,7 @@ class Standing:
 
 
 class Sharing:
-    """The desk in front of shares and of the list of hides."""
+    """The desk in front of shares and hides."""
 
     def __init__(
         self,
@@ -112,7 +113,7 @@ class Sharing:
             )
             replay.remember(tx, on.caller.actor_id, once, share_id, now)
             given = self._one(tx, subject, share_id, now, book)
-            self._log(tx, "share.given", on, share_id, now)
+            self._log(tx, "share.given", on, now, share_id)
             tx.commit()
             return given
 
@@ -129,7 +130,7 @@ class Sharing:
                 since = registry.unshare(tx, subject, share_id, _owner(on), now)
             except registry.UnknownConsentError:
                 raise NoSuchConsentError from None
-            self._log(tx, "share.ended", on, share_id, now)
+            self._log(tx, "share.ended", on, now, share_id)
             tx.commit()
             return since
 
@@ -146,14 +147,30 @@ class Sharing:
     def hides(self, member: SubjectId, now: int) -> tuple[Hide, ...]:
         """Return what the member hides, and from whom, newest first."""
         with self._database.reading() as tx:
-            return tuple(reversed(hides_in(registry.events_of(tx, [member])[member], now)))
+            return tuple(reversed(hides_in(eventlog.events_of(tx, [member])[member], now)))
+
+    def hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
+        """Hide a category of the member's own from one person or everybody, or show it again."""
+        self._keeper.attempt(lambda: self._hide(on, category, viewer, hidden=hidden, now=now))
+
+    def _hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
+        subject = SubjectId(on.member)
+        with self._database.transaction() as tx:
+            # What was hidden once can be shown again, whatever the rules call it now.
+            if hidden and not _can_be_hidden(self._keeper.in_force(tx).rules.book, category):
+                raise UnfitConsentError
+            subjects.change(tx, [subject])
+            switch = registry.hide if hidden else registry.unhide
+            switch(tx, subject, category, _owner(on), now, viewer=viewer)
+            self._log(tx, "records.hidden" if hidden else "records.unhidden", on, now)
+            tx.commit()
 
     def _one(self, tx: Transaction, subject: SubjectId, share_id: str, now: int, book: RuleBook) -> Standing:
         found = self._all(tx, subject, now, book)
         return next(one for one in found if one.share.share_id == share_id)
 
     def _all(self, tx: Transaction, subject: SubjectId, now: int, book: RuleBook) -> list[Standing]:
-        events = registry.events_of(tx, [subject])[subject]
+        events = eventlog.events_of(tx, [subject])[subject]
         if not any(event.kind == EventKind.SHARED for event in events):
             return []
         birth = self._birth_of(tx, subject)
@@ -162,15 +179,21 @@ class Sharing:
             Question(subject, Purpose(one.purpose), Category(one.category), "", one.viewer, now, birth)
             for one in shares
         ]
-        found = zip(shares, standings(events, questions, book), strict=True)
+        found = zip(shares, standings(events, questions, book, noticeboard.behind(tx, events)), strict=True)
         return [Standing(one, one.ended_at is None and at.permits, at.reason) for one, at in found]
 
-    def _log(self, tx: Transaction, act: str, on: On, share_id: str, now: int) -> None:
-        subject = SubjectId(on.member)
-        names = ledger.pseudonyms(tx, {subject})
-        said = Said(act, party(on.member, names), on.member, subject, share_id, PURPOSE, on.request_id)
-        ledger.append(tx, [testimony.of_own_say(said, names, self._keeper.fingerprint(tx), now)])
+    def _log(self, tx: Transaction, act: str, on: On, now: int, share_id: str = "") -> None:
+        policy, purpose = self._keeper.fingerprint(tx), PURPOSE if share_id else ""
+        what = {"resource": share_id, "purpose": purpose}
+        log_act(tx, act, on, SubjectId(on.member), now, dec=Verdict.PERMIT, policy=policy, **what)
 
 
 def _owner(on: On) -> registry.Actor:
     return registry.Actor(on.member, Capacity.SELF, evidence_of(on))
+
+
+def _can_be_hidden(book: RuleBook, category: str) -> bool:
+    """Say whether something hideable lies at or under a category: hiding anything else would be idle."""
+    return any(
+        field.tier is Tier.HIDEABLE and category in above(field.category) for field in book.fields.values()
+    )

@@ -22,7 +22,7 @@ from audit.entry import (
     Verdict,
 )
 from governance.asking import Ask, SendAsk
-from governance.decision import Facts, FieldDecision, SendDecision
+from governance.grounds import Facts, FieldDecision, SendDecision
 from governance.permits import Permit
 from policies.identifiers import Prefix, kind_of, new_id
 from policies.reasons import Reason
@@ -45,7 +45,10 @@ def party(actor_id: str, names: Pseudonyms) -> Party:
 
 
 class Said(NamedTuple):
-    """What somebody said about data of one subject: the act, through whom it came, whose word it is."""
+    """What somebody said about data of one subject: the act, through whom it came, whose word it is.
+
+    An empty ``person``: the caller's own, as the operator's is.
+    """
 
     act: str
     caller: Party
@@ -58,7 +61,7 @@ class Said(NamedTuple):
 
 def of_own_say(said: Said, names: Pseudonyms, policy: str, now: int, dec: Verdict = Verdict.PERMIT) -> Entry:
     """Return the entry of a consent, a withdrawal, a share or a hiding."""
-    person = party(said.person, names)
+    person = party(said.person, names) if said.person else said.caller
     return Entry(
         t=now,
         kind=Kind.CHANGE,

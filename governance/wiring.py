@@ -21,9 +21,9 @@ from audit.ledger import LogError
 from audit.lockstore import LockStoreError
 from audit.publishing import Standing
 from consent.outbox import CodeSender, DevelopmentOutbox
+from consent.vocabulary import SIGNATURE
 from governance.accessrequests import AccessRequests
 from governance.approving import Approving
-from governance.certificates import CertificateSigner
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
 from governance.database import Database, StoreError
@@ -31,6 +31,7 @@ from governance.delivering import Delivering
 from governance.dispatch import Dispatch
 from governance.egress import Egress
 from governance.emergencies import Emergencies
+from governance.erasing import TYPE as CERTIFICATE
 from governance.erasing import Erasing
 from governance.erasureledger import ErasureLedger, ErasureLedgerError
 from governance.gate import Gate
@@ -38,9 +39,13 @@ from governance.holds import Holds
 from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
+from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
 from governance.permits import PermitDesk
+from governance.reaching import sender_of
+from governance.receipting import TYPE as RECEIPT
+from governance.receipting import Receipts
 from governance.records import REVISION
 from governance.requesting import Approvals
 from governance.retaining import Retaining
@@ -50,6 +55,7 @@ from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
 from governance.rulepublishing import RuleDesk
 from governance.settings import Profile, Settings
 from governance.sharing import Sharing
+from governance.signing import DocumentSigner
 from governance.sqlite import SqliteDatabase
 from governance.transitions import Transitions
 from governance.vault import Vault
@@ -86,6 +92,8 @@ class Service:
     gate: Gate
     dispatch: Dispatch
     consenting: Consenting
+    noticing: Noticing
+    receipts: Receipts
     webhooks: Webhooks
     delivering: Delivering
     importing: Importing
@@ -104,7 +112,7 @@ class Service:
     erasing: Erasing
     holds: Holds
     retaining: Retaining
-    certificates: CertificateSigner
+    certificates: DocumentSigner
     clock: Callable[[], int]
     approvals: Approvals | None = None
     """The desk that denials send people to; while there is none, no denial offers it."""
@@ -243,15 +251,18 @@ def _wired(
     vault = Vault()
     opening = Opening(Sealer(ring), vault)
     egress = Egress(loopback=settings.webhook_loopback)
+    sender = sender or sender_of(settings.outside, database, opening)
     if sender is None and settings.profile is Profile.DEV:
         sender = DevelopmentOutbox()
     approving = Approving(database, keeper)
-    certificates = CertificateSigner(ring.permit_key)
+    certificates = DocumentSigner(ring.receipt_key, CERTIFICATE)
     erasing = Erasing(database, keeper, vault, _erasures(settings), certificates, ring.tenant)
     if examine:
         erasing.replay_erasures(clock())
     gate = Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant))
     rights = Rights(database, keeper, opening, ring.pepper, sender)
+    consenting = Consenting(database, keeper, ring.pepper, sender, opening.birth_of)
+    signer = DocumentSigner(ring.receipt_key, RECEIPT, SIGNATURE)
     return Service(
         settings=settings,
         database=database,
@@ -262,7 +273,9 @@ def _wired(
         opening=opening,
         gate=gate,
         dispatch=Dispatch(database, keeper, vault, opening, permits),
-        consenting=Consenting(database, keeper, ring.pepper, sender, opening.birth_of),
+        noticing=Noticing(database, keeper),
+        consenting=consenting,
+        receipts=Receipts(consenting, signer, ring.receipt_names_key, ring.tenant, settings.outside),
         webhooks=Webhooks(database, keeper, opening, egress),
         delivering=Delivering(database, keeper, opening, egress, clock),
         importing=Importing(database, keeper, opening, clock),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from consent.notices import Contents, Draft, Wording
 from policies.identifiers import Prefix
 from policies.terms import FieldName, Gender, Role
 
@@ -175,6 +176,7 @@ CRM: Final = Office(
         "writes",
         "graph",
         "consents",
+        "notices",
         "on_behalf",
         "redactions",
         "events",
@@ -203,3 +205,60 @@ ASSIGNMENTS: Final[Sequence[tuple[Person | Home, Office, str]]] = (
     (ZHANG_LI, LIU_YANG, "advisor"),
 )
 GUARDIANS: Final[Sequence[tuple[Person, Person]]] = ((XIAO_MAN, ZHANG_LI), (XIAO_MAN, LI_QIANG))
+
+
+def _notice(purpose: str, categories: str, methods: str, days: int, zh: Wording, en: Wording) -> Draft:
+    contents = Contents(
+        purpose=purpose,
+        categories=frozenset(categories.split()),
+        methods=frozenset(methods.split()),
+        recipients=frozenset(),
+        processors=frozenset(),
+        retention_days=days,
+        region="cn",
+    )
+    return Draft(purpose, contents, {"zh": zh, "en": en})
+
+
+NOTICES: Final = (
+    _notice(
+        "service.health",
+        "health.record identity.name",
+        "collect store use",
+        1_095,
+        Wording(
+            "健康服务告知",
+            "我们为您提供健康服务，需要处理您的健康记录和姓名。数据保存在中国境内，最长三年。"
+            "您可以随时撤回，撤回不影响其他服务。",
+        ),
+        Wording(
+            "About the health service",
+            "To serve your health we use your health records and your name. They are kept in mainland China, "
+            "for three years at most. You may withdraw at any time; other services do not change.",
+        ),
+    ),
+    _notice(
+        "family.care",
+        "health.record",
+        "use provide",
+        365,
+        Wording("亲属照护告知", "您同意您指名的家人查看您的健康记录，以便照护。您可以随时停止。"),
+        Wording(
+            "About care by relatives",
+            "You let the relatives whom you name see your health records so that they can care for you. "
+            "Stop it at any time.",
+        ),
+    ),
+    _notice(
+        "marketing.direct",
+        "outreach.sms",
+        "use transmit",
+        365,
+        Wording("推广信息告知", "您同意我们用短信向您发送推广信息，每天不超过五条，可随时退订。"),
+        Wording(
+            "About promotional messages",
+            "You let us send you promotional messages by SMS, five a day at most. Unsubscribe at any time.",
+        ),
+    ),
+)
+"""What the people of the world are told before they agree; each under the name of its purpose."""

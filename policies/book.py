@@ -20,11 +20,14 @@ from policies.cases import Case, read_cases
 from policies.deadlines import NO_DEADLINES, Deadlines, read_deadlines
 from policies.declarations import read_declarations
 from policies.entries import (
+    AgeTier,
     BasisEntry,
     CategoryEntry,
     FieldEntry,
     Grant,
+    GroupEntry,
     Limits,
+    Prohibition,
     PurposeEntry,
     RoleEntry,
 )
@@ -76,12 +79,15 @@ class RuleBook:
     categories: Mapping[Category, CategoryEntry]
     purposes: Mapping[Purpose, PurposeEntry]
     bases: tuple[BasisEntry, ...]
+    prohibitions: tuple[Prohibition, ...]
+    age_tiers: tuple[AgeTier, ...]
     roles: Mapping[Role, RoleEntry]
     grants: Mapping[RuleId, Grant]
     limits: Limits
     lexicon: tuple[LexiconRule, ...]
     model: str
     fingerprint: str
+    groups: Mapping[str, GroupEntry] = field(default_factory=lambda: MappingProxyType({}))
     resources: Resources = NO_RESOURCES
     shadows: Mapping[RuleId, Grant] = field(default_factory=lambda: MappingProxyType({}))
     cases: tuple[Case, ...] = ()
@@ -137,7 +143,7 @@ def load_book(folder: Path) -> RuleBook:
     resources = NO_RESOURCES
     if "resources.toml" in files:
         resources = read_resources(files["resources.toml"], declared.roles, faults)
-    vocabulary = Vocabulary(declared.roles, declared.fields, declared.purposes, resources)
+    vocabulary = Vocabulary(declared.roles, declared.fields, declared.aims.purposes, resources)
     grants = read_grants(paths["grants.csv"], vocabulary, faults)
     shadows: tuple[Grant, ...] = ()
     if "shadow.csv" in files:
@@ -155,8 +161,11 @@ def load_book(folder: Path) -> RuleBook:
     return RuleBook(
         fields=MappingProxyType(declared.fields),
         categories=MappingProxyType(declared.categories),
-        purposes=MappingProxyType(declared.purposes),
-        bases=declared.bases,
+        purposes=MappingProxyType(declared.aims.purposes),
+        bases=declared.aims.bases,
+        prohibitions=declared.aims.prohibitions,
+        age_tiers=declared.age_tiers,
+        groups=MappingProxyType(declared.aims.groups),
         roles=MappingProxyType(declared.roles),
         grants=MappingProxyType({grant.id: grant for grant in grants}),
         limits=declared.limits,

@@ -1,24 +1,22 @@
-"""Reads the TOML rule files: categories, fields, channels, purposes, legal bases, roles and limits.
+"""Reads the TOML rule files: categories and what their tiers become, fields, channels, roles and limits.
 
-Promises that every reference is to something declared (a field's category, a basis's purpose, a role's
-ancestor) and that trees are trees. Faults are collected with their lines; what is returned beside
-faults is good for finding more of them and for nothing else. Legal bases are written out one by one:
-a category that no basis row names has none (个人信息保护法 第十三条), and a parent's row does not spread to
-its children.
+Promises that every reference is to something declared (a field's category, a role's ancestor) and that
+trees are trees. Faults are collected with their lines; what is returned beside faults is good for finding
+more of them and for nothing else. What data may be used for is read by ``policies.aims``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal
 
+from policies.aims import CONSENT_AGE, TITLES, Aims, ages_of, dpv_of, law_of, read_aims, title_of
 from policies.entries import (
     ANY,
     OPAQUE,
-    BasisEntry,
+    AgeTier,
     CategoryEntry,
     FieldEntry,
     Limits,
@@ -36,37 +34,21 @@ from policies.terms import (
     Purpose,
     Role,
     Scope,
-    ScreeningPurpose,
     SubjectKind,
     Tier,
 )
 
-_TITLES: Final = frozenset({"zh", "en"})
 _FIELD_SCHEMAS: Final = {
-    "category": Schema(frozenset({"id", "tier"}) | _TITLES, frozenset({"parent", "dpv"})),
+    "category": Schema(frozenset({"id", "tier"}) | TITLES, frozenset({"parent", "dpv", "both_required"})),
+    "age_tier": Schema(frozenset({"under", "tier", "becomes", "law"})),
     "field": Schema(
-        frozenset({"name", "subject", "category", "key_class", "mask", "collected_for"}) | _TITLES
+        frozenset({"name", "subject", "category", "key_class", "mask", "collected_for"}) | TITLES
     ),
-    "channel": Schema(frozenset({"channel", "category"}) | _TITLES),
+    "channel": Schema(frozenset({"channel", "category"}) | TITLES),
 }
-_PURPOSE_SCHEMAS: Final = {
-    "purpose": Schema(
-        frozenset(
-            {"id", "needs_consent", "separate", "double_confirm", "profiled", "screening", "consent_days"}
-        )
-        | _TITLES,
-        frozenset({"dpv"}),
-    ),
-    "basis": Schema(frozenset({"purpose", "law", "categories", "under_14"})),
-}
-_ROLE_SCHEMAS: Final = {"role": Schema(frozenset({"id", "scopes"}) | _TITLES, frozenset({"inherits"}))}
-_LIMIT_SCHEMAS: Final = {"limit": Schema(frozenset({"id", "value", "source"}) | _TITLES)}
+_ROLE_SCHEMAS: Final = {"role": Schema(frozenset({"id", "scopes"}) | TITLES, frozenset({"inherits"}))}
+_LIMIT_SCHEMAS: Final = {"limit": Schema(frozenset({"id", "value", "source"}) | TITLES)}
 
-_CHINESE_NUMBER: Final = "[一二三四五六七八九十百千]+"
-_PLACE: Final = rf"第{_CHINESE_NUMBER}条(?:第{_CHINESE_NUMBER}款)?(?:第{_CHINESE_NUMBER}项)?"
-_ARTICLE: Final = re.compile(rf"[\u4e00-\u9fff]+(?:法|条例|典) {_PLACE}(?:、{_PLACE})*")
-_DPV: Final = re.compile(r"(?:dpv|pd):[A-Z][A-Za-z]+")
-_LONGEST_CONSENT_DAYS: Final = 365
 _LARGEST_LIMIT: Final = 100_000
 
 
@@ -75,9 +57,9 @@ class Declarations:
     """Everything the TOML files declare."""
 
     categories: dict[Category, CategoryEntry]
+    age_tiers: tuple[AgeTier, ...]
     fields: dict[FieldName, FieldEntry]
-    purposes: dict[Purpose, PurposeEntry]
-    bases: tuple[BasisEntry, ...]
+    aims: Aims
     roles: dict[Role, RoleEntry]
     limits: Limits
 
@@ -85,31 +67,18 @@ class Declarations:
 def read_declarations(paths: Mapping[str, Path], faults: list[Fault]) -> Declarations:
     """Read the four TOML files, each at the path that belongs to its name."""
     things = read_entries(paths["fields.toml"], _FIELD_SCHEMAS, faults)
-    aims = read_entries(paths["purposes.toml"], _PURPOSE_SCHEMAS, faults)
     roles = read_entries(paths["roles.toml"], _ROLE_SCHEMAS, faults)["role"]
     limits = read_entries(paths["limits.toml"], _LIMIT_SCHEMAS, faults)["limit"]
     categories = _categories(things["category"])
-    purposes = {Purpose(entry.word("id")): _purpose(entry) for entry in aims["purpose"]}
-    refuse_twins(aims["purpose"], "id")
+    aims = read_aims(paths["purposes.toml"], categories, faults)
     return Declarations(
         categories=categories,
-        fields=_fields(things["field"], categories, purposes) | _channels(things["channel"], categories),
-        purposes=purposes,
-        bases=tuple(_basis(entry, purposes, categories) for entry in aims["basis"]),
+        age_tiers=_age_tiers(things["age_tier"]),
+        fields=_fields(things["field"], categories, aims.purposes) | _channels(things["channel"], categories),
+        aims=aims,
         roles=_roles(roles),
         limits=_limits(limits),
     )
-
-
-def _title(entry: Entry) -> Title:
-    return Title(entry.text("zh"), entry.text("en"))
-
-
-def _dpv(entry: Entry) -> str:
-    term = entry.text("dpv")
-    if term and not _DPV.fullmatch(term):
-        entry.fault("dpv", f"dpv {term!r} is not a vocabulary term such as dpv:DeliveryOfGoods")
-    return term
 
 
 def _categories(entries: tuple[Entry, ...]) -> dict[Category, CategoryEntry]:
@@ -122,9 +91,38 @@ def _categories(entries: tuple[Entry, ...]) -> dict[Category, CategoryEntry]:
             entry.fault("parent", f"{name!r} must have its prefix as its declared parent, not {parent!r}")
         tier = entry.choice("tier", Tier)
         found[name] = CategoryEntry(
-            name, Category(parent) if parent else None, tier, _title(entry), _dpv(entry)
+            name,
+            Category(parent) if parent else None,
+            tier,
+            title_of(entry),
+            dpv_of(entry),
+            entry.flag("both_required"),
         )
     return found
+
+
+_GRAVITY: Final = (Tier.BASIC, Tier.HIDEABLE, Tier.SENSITIVE, Tier.CLOSED)
+"""The mildest tier first."""
+
+
+def _age_tiers(entries: tuple[Entry, ...]) -> tuple[AgeTier, ...]:
+    """Read what tiers become below an age, the youngest first. A tier may only become graver.
+
+    Under 14 nothing stays below sensitive, whatever an officer would prefer (个人信息保护法 第二十八条).
+    """
+    found: dict[tuple[int, Tier], AgeTier] = {}
+    for entry in entries:
+        under, tier, becomes = ages_of(entry), entry.choice("tier", Tier), entry.choice("becomes", Tier)
+        if _GRAVITY.index(becomes) <= _GRAVITY.index(tier):
+            entry.fault("becomes", f"{tier} can only become graver, not {becomes}")
+        if (under, tier) in found:
+            entry.fault("tier", f"{tier} under {under} was said already")
+        found[under, tier] = AgeTier(under, tier, becomes, law_of(entry))
+    for tier in (Tier.BASIC, Tier.HIDEABLE):
+        row = found.get((CONSENT_AGE, tier))
+        if entries and (row is None or row.becomes not in (Tier.SENSITIVE, Tier.CLOSED)):
+            entries[0].fault("", f"under {CONSENT_AGE} {tier} must become sensitive or closed")
+    return tuple(found[key] for key in sorted(found, key=lambda key: key[0]))
 
 
 def _ancestry(category: Category, categories: Mapping[Category, CategoryEntry]) -> list[str]:
@@ -161,7 +159,7 @@ def _fields(
             tier=category.tier,
             key_class=entry.choice("key_class", KeyClass),
             mask=_mask(entry),
-            title=_title(entry),
+            title=title_of(entry),
             collected_for=aims,
             channel=None,
             objects=(
@@ -194,52 +192,12 @@ def _channels(
             tier=category.tier,
             key_class=None,
             mask=None,
-            title=_title(entry),
+            title=title_of(entry),
             collected_for=(),
             channel=channel,
             objects=(name, *_ancestry(category.id, categories), "all:channel", ANY),
         )
     return found
-
-
-def _purpose(entry: Entry) -> PurposeEntry:
-    unscreened = entry.values.get("screening") == "none"
-    needs_consent = entry.flag("needs_consent")
-    days = entry.number("consent_days", 0, _LONGEST_CONSENT_DAYS)
-    if needs_consent and not days:
-        entry.fault("consent_days", "a purpose that needs consent needs consent_days of at least 1")
-    separate, double_confirm = entry.flag("separate"), entry.flag("double_confirm")
-    if not days and (separate or double_confirm):
-        entry.fault("separate", "separate and double_confirm mean nothing where consent is never asked")
-    return PurposeEntry(
-        id=Purpose(entry.word("id")),
-        title=_title(entry),
-        dpv=_dpv(entry),
-        needs_consent=needs_consent,
-        separate=separate,
-        double_confirm=double_confirm,
-        profiled=entry.flag("profiled"),
-        screening=None if unscreened else entry.choice("screening", ScreeningPurpose),
-        consent_days=days,
-    )
-
-
-def _basis(
-    entry: Entry,
-    purposes: Mapping[Purpose, PurposeEntry],
-    categories: Mapping[Category, CategoryEntry],
-) -> BasisEntry:
-    purpose, law = Purpose(entry.word("purpose")), entry.text("law")
-    if purpose not in purposes:
-        entry.fault("purpose", f"unknown purpose {purpose!r}")
-    elif purposes[purpose].needs_consent:
-        entry.fault("purpose", f"{purpose} needs consent, so it cannot have another basis")
-    if not _ARTICLE.fullmatch(law):
-        entry.fault("law", f"law {law!r} is not of the form 个人信息保护法 第十三条第一款第二项")
-    covered = frozenset(Category(word) for word in entry.words("categories"))
-    for name in sorted(covered - categories.keys()):
-        entry.fault("categories", f"unknown category {name!r}")
-    return BasisEntry(purpose, law, covered, entry.flag("under_14"))
 
 
 def _roles(entries: tuple[Entry, ...]) -> dict[Role, RoleEntry]:
@@ -259,7 +217,7 @@ def _roles(entries: tuple[Entry, ...]) -> dict[Role, RoleEntry]:
                 waiting.extend(Role(parent) for parent in parents[role])
         if any(name in parents.get(role, ()) for role in closure):
             entry.fault("inherits", f"{name} inherits from itself")
-        found[name] = RoleEntry(name, _scopes(entry), _title(entry), frozenset(closure))
+        found[name] = RoleEntry(name, _scopes(entry), title_of(entry), frozenset(closure))
     return found
 
 
@@ -278,7 +236,7 @@ def _limits(entries: tuple[Entry, ...]) -> Limits:
     for entry in entries:
         name, value = entry.word("id"), entry.number("value", 1, _LARGEST_LIMIT)
         entry.text("source")
-        _title(entry)
+        title_of(entry)
         if name in values:
             values[name] = value
         elif name:

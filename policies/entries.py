@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from policies.reasons import Reason
 from policies.terms import (
     Action,
     Category,
     Channel,
     EntityType,
     FieldName,
+    Jurisdiction,
     KeyClass,
     Level,
     Purpose,
@@ -47,13 +49,37 @@ class Title:
 
 @dataclass(frozen=True, slots=True)
 class CategoryEntry:
-    """A kind of data and how grave it is. ``dpv`` is a W3C Data Privacy Vocabulary term or empty."""
+    """A kind of data and how grave it is. ``dpv`` is a W3C Data Privacy Vocabulary term or empty.
+
+    ``both_required``: from 14 to 17 the person and a guardian must both agree to its use, and to that of
+    every category below it.
+    """
 
     id: Category
     parent: Category | None
     tier: Tier
     title: Title
     dpv: str
+    both_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AgeTier:
+    """What a tier becomes for somebody below an age, and the article that says so."""
+
+    under: int
+    tier: Tier
+    becomes: Tier
+    law: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEntry:
+    """A group in the tree of purposes. A denial of the group reaches each purpose in it."""
+
+    id: str
+    parent: str
+    title: Title
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +115,9 @@ class PurposeEntry:
     own, never bundled. ``double_confirm``: tick box and one-time code. ``profiled``: it works by
     automated decision. ``screening``: which content rules a message meets, None when no message may be
     sent for it. ``consent_days``: the longest validity of a consent in days, 0 when consent is never
-    asked because the purpose rests on law alone.
+    asked because the purpose rests on law alone. ``both_required``: from 14 to 17 the person and a guardian
+    must both agree. ``retention_days``: the longest time for which a notice may say that data is kept.
+    ``parent`` is its group.
     """
 
     id: Purpose
@@ -101,11 +129,36 @@ class PurposeEntry:
     profiled: bool
     screening: ScreeningPurpose | None
     consent_days: int
+    both_required: bool
+    retention_days: int
+    jurisdiction: Jurisdiction
+    parent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prohibition:
+    """What no consent can lift. Every part that is set must apply; what is empty applies always.
+
+    ``purpose`` is a purpose or a group, ``category`` one or all below it. ``profiled``: only purposes that
+    work by automated decision. ``under``: only below that age, and where the age is unknown. ``others``:
+    only towards everybody but the person.
+    """
+
+    reason: Reason
+    law: str
+    title: Title
+    purpose: str
+    category: str
+    tier: Tier | None
+    screening: ScreeningPurpose | None
+    profiled: bool
+    under: int
+    others: bool
 
 
 @dataclass(frozen=True, slots=True)
 class BasisEntry:
-    """A legal basis other than consent: one article, one purpose, the categories it covers.
+    """A legal basis other than consent: one article, one purpose, the categories it covers, where it holds.
 
     ``under_14``: it also holds for a person under 14, where otherwise a guardian must consent
     (个人信息保护法 第三十一条).
@@ -115,6 +168,7 @@ class BasisEntry:
     law: str
     categories: frozenset[Category]
     under_14: bool
+    jurisdiction: Jurisdiction
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,21 @@ class Reason(Enum):
         "同意不包括这个接收方。",
         "The consent does not cover this recipient.",
     )
+    CROSS_BORDER_NOT_COVERED = (
+        "cross_border_not_covered",
+        "同意不包括向境外提供。",
+        "The consent does not cover a transfer abroad.",
+    )
+    NOTICE_SUPERSEDED = (
+        "notice_superseded",
+        "告知内容已有重大变更，需要重新同意。",
+        "The notice has changed materially; the person must be asked anew.",
+    )
+    NOTICE_MISMATCH = (
+        "notice_mismatch",
+        "同意所依据的告知内容并未发布过。",
+        "The consent names a notice that was never published.",
+    )
     UNKNOWN_PURPOSE = ("unknown_purpose", "规则中没有这个目的。", "The purpose is not declared.")
     UNKNOWN_CATEGORY = ("unknown_category", "规则中没有这个数据类别。", "The category is not declared.")
     UNKNOWN_FIELD = ("unknown_field", "规则中没有这个字段。", "The field is not declared.")

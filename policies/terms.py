@@ -103,6 +103,12 @@ class Tier(StrEnum):
     CLOSED = "closed"
 
 
+class Jurisdiction(StrEnum):
+    """Whose law a purpose and its legal bases stand under: those whose articles and ages are known here."""
+
+    CN = "cn"
+
+
 class Condition(StrEnum):
     """The closed set of named facts a rule may ask for.
 
@@ -137,6 +143,20 @@ class Gender(StrEnum):
     FEMALE = "female"
     MALE = "male"
     OTHER = "other"
+
+
+class Method(StrEnum):
+    """What is done with data: the kinds of processing of 个人信息保护法 第四条第二款, and 第二十四条."""
+
+    COLLECT = "collect"
+    STORE = "store"
+    USE = "use"
+    REFINE = "refine"
+    TRANSMIT = "transmit"
+    PROVIDE = "provide"
+    PUBLISH = "publish"
+    DELETE = "delete"
+    AUTOMATED_DECISION = "automated_decision"
 
 
 class Channel(StrEnum):

@@ -2,8 +2,9 @@
 
 Promises that there is no default key, that a file others can read stops the start, and that a key
 never prints. The tenant key wraps data keys (``redaction.sealing``); the others sign the log and the
-permits, key the blind index, pepper one-time codes and authenticate cursors. The ring lies outside
-the database: whoever steals the database holds no key.
+permits, key the blind index, pepper one-time codes and authenticate cursors; receipts have keys derived
+from the log's (HKDF, a label for each use). The ring lies outside the database: whoever steals the database
+holds no key.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _FORMAT: Final = 1
 _SECRETS: Final = ("tenant_key", "index_key", "log_key", "permit_key", "pepper", "cursor_key")
@@ -42,6 +46,22 @@ class KeyRing:
     permit_key: bytes = field(repr=False)
     pepper: bytes = field(repr=False)
     cursor_key: bytes = field(repr=False)
+
+    @property
+    def receipt_key(self) -> bytes:
+        """The Ed25519 seed that signs consent receipts; what it signs never verifies under another key."""
+        return self._derived("receipt signing")
+
+    @property
+    def receipt_names_key(self) -> bytes:
+        """The key under which people have their pseudonyms in receipts; those of the log are others."""
+        return self._derived("receipt pseudonyms")
+
+    def _derived(self, use: str) -> bytes:
+        # From the log key, the one identity that is as long-lived as a receipt: a ring of any age has it,
+        # and whoever holds a derived key learns nothing about the log's.
+        info = f"household-governance {use} v1".encode()
+        return HKDF(SHA256(), _SIZE, salt=None, info=info).derive(self.log_key)
 
     def __reduce__(self) -> str:
         """Refuse to be pickled: a pickle is a copy of the keys in a place nobody guards."""

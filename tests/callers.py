@@ -6,7 +6,7 @@ import hmac
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from living import Living
 
-from governance import announcing, identity, pages, world
+from governance import announcing, identity, pages, seeding, world
 from governance.announcing import Told
 from governance.identity import Scope
 from policies.identifiers import Prefix
@@ -45,6 +45,7 @@ class Call:
     page: bool
     unless: str
     answers: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def expected(self, caller: str) -> str:
         return self.answers.get(caller, self.unless)
@@ -61,7 +62,8 @@ def calls() -> list[Call]:
         method, path = row["call"].split(" ")
         route = row.get("route", row["call"])
         body = row["body"].encode() if "body" in row else None
-        found.append(Call(method, path, route, body, row.get("page", False), row["unless"], row["answers"]))
+        page, headers = row.get("page", False), row.get("headers", {})
+        found.append(Call(method, path, route, body, page, row["unless"], row["answers"], headers))
     return found
 
 
@@ -83,6 +85,7 @@ def filled(call: Call, house: Living) -> Call:
     mine = house.service.consenting.of_member(SubjectId(world.ZHANG_LI.id), house.clock())
     ids["consent"] = next(one.consent_id for one, _ in mine if one.terms.purpose == "marketing.direct")
     ids["decision"] = next(one.decision for one in reversed(house.log()) if one.decision)
+    ids["notice"] = seeding.notice("service.health")
     ids["stylesheet"] = pages._address("house.css")
     for name, make in _MADE.items():
         if f"<{name}>" in call.path:
@@ -95,10 +98,12 @@ def filled(call: Call, house: Living) -> Call:
     if "<webhook>" in call.path:
         ids["webhook"], ids["event"] = _told(house)
     path, body = call.path, None if call.body is None else call.body.decode()
+    headers = dict(call.headers)
     for name, id_ in ids.items():
         path = path.replace(f"<{name}>", id_)
+        headers = {key: value.replace(f"<{name}>", id_) for key, value in headers.items()}
         body = None if body is None else body.replace(f"<{name}>", id_)
-    return replace(call, path=path, body=None if body is None else body.encode())
+    return replace(call, path=path, body=None if body is None else body.encode(), headers=headers)
 
 
 def _told(house: Living) -> tuple[str, str]:
@@ -117,7 +122,7 @@ def sendable(call: Call, house: Living, caller: str) -> tuple[bytes, dict[str, s
     """Return body and headers with which this caller makes a call that is already filled."""
     headers = credentials(house, caller)
     if not call.page:
-        return call.body or b"", {"content-type": "application/json", **headers}
+        return call.body or b"", {"content-type": "application/json", **call.headers, **headers}
     if call.method != "POST":
         return b"", headers
     session = headers.get("cookie", "=").partition("=")[2]

@@ -8,9 +8,9 @@ from typing import Final
 from living import DAY, MINUTE, Living
 
 from governance import world
+from governance.acting import On
 from governance.approvalrecords import Asked, HostAct
 from governance.asking import Ask
-from governance.consenting import On
 from governance.identity import Caller
 from governance.rights import Wish
 from governance.rightsrecords import Right
@@ -53,7 +53,7 @@ def withdraw(house: Living, person: Person, purpose: str) -> None:
 
 
 def hide(house: Living, person: Person, category: str, viewer: str = "", *, hidden: bool = True) -> None:
-    house.service.consenting.hide(person_acts(person), category, viewer, hidden=hidden, now=house.clock())
+    house.service.sharing.hide(person_acts(person), category, viewer, hidden=hidden, now=house.clock())
     house.clock.advance(1)
 
 

@@ -32,6 +32,14 @@ from policies.terms import ActorId
 
 START = 1_795_312_800_000
 """2026-11-22T02:00:00Z: when the world was seeded. 小满 is nine."""
+PROD = {
+    "GOVERNANCE_PROFILE": "prod",
+    "GOVERNANCE_CONTROLLER_NAME": "张家小铺有限公司",
+    "GOVERNANCE_CONTROLLER_ADDRESS": "上海市示例路1号",
+    "GOVERNANCE_CONTROLLER_CONTACT": "privacy@house.example",
+    "GOVERNANCE_PUBLIC_URL": "https://house.example",
+}
+"""What an environment must say before a start in prod is allowed."""
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
 

@@ -9,7 +9,7 @@ import happenings
 from living import Living
 
 from governance import world
-from governance.consenting import On
+from governance.acting import On
 from governance.identity import Caller
 from governance.rights import Opened, Wish
 from governance.rightsdeciding import Step

@@ -5,7 +5,10 @@ A router does three things: body to a frozen ask, ask to the gate, reply to JSON
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from asyncio import get_running_loop
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, TypeVar, cast
 
 import orjson
@@ -56,14 +59,31 @@ def language(request: Request) -> str:
 
 async def in_store(request: Request, work: Callable[[], _T]) -> _T:
     """Run database work: on the loop for SQLite, in a thread for PostgreSQL."""
-    try:
+    with _told():
         if service_of(request).database.inline:
             return work()
         return await run_in_threadpool(work)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what a store or the rules could not do as a problem."""
+    try:
+        yield
     except RulesUnavailableError:
         raise ProblemError(Problem.RULES_UNAVAILABLE) from None
     except StoreError:
         raise ProblemError(Problem.CANNOT_RECORD) from None
+
+
+_OUTSIDE: Final = ThreadPoolExecutor(8, "outside")
+"""Waits for gateways. Apart from the threads that decide: a slow gateway must hold up nobody's read."""
+
+
+async def with_outside(work: Callable[[], _T]) -> _T:
+    """Run database work that also speaks to somebody outside the house; never on the loop."""
+    with _told():
+        return await get_running_loop().run_in_executor(_OUTSIDE, work)
 
 
 async def api_caller(request: Request) -> Caller:
@@ -90,6 +110,13 @@ async def signed_in(request: Request) -> Caller:
     if caller is None:
         raise ProblemError(Problem.UNAUTHENTICATED)
     return caller
+
+
+async def anybody(request: Request) -> Caller:
+    """Authenticate a service by its key, or else a person by the session, or raise the one 401."""
+    if request.headers.get("authorization") is not None:
+        return await api_caller(request)
+    return await signed_in(request)
 
 
 async def signed_in_member(request: Request) -> Caller:

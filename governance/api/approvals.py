@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
+from governance.acting import On
 from governance.api import access
 from governance.api.forms import (
     ActApprovalForm,
@@ -20,7 +21,6 @@ from governance.api.forms import (
 )
 from governance.approvalrecords import Asked, HostAct
 from governance.approving import ApprovalEndedError, NoSuchApprovalError, UnfitApprovalError
-from governance.consenting import On
 from governance.door import route_for
 from governance.identity import Scope
 from governance.problems import Problem, ProblemError

@@ -207,7 +207,7 @@ def _in_place(told: Body | Problem, spoken: str) -> Body:
 def _desk(request: Request, caller: Caller) -> Desk | None:
     """Return the desk that offers requests; none for a key with which no approval could be asked for."""
     service = access.service_of(request)
-    if service.approvals is None or service.settings.public_url is None:
+    if service.approvals is None:
         return None
     if Scope.CONSENTS not in caller.scopes:
         return None

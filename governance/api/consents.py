@@ -1,19 +1,35 @@
-"""Consents over HTTP: ticked, confirmed, withdrawn; for services that pass on what a member does."""
+"""Consents over HTTP: shown, ticked, confirmed, withdrawn; for services that pass on what a member does."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Path, Request, Response
+from collections.abc import Awaitable
+from typing import Annotated, Final, TypeVar
+
+from fastapi import APIRouter, Header, Path, Request, Response
 
 from consent.confirmation import NotConfirmed
 from consent.listing import Consent, Terms
-from consent.registry import SubjectClosedError
+from consent.notices import Misfit
+from consent.prompting import NEVER
+from consent.receipts import RetiredTermsError
+from consent.registry import SubjectClosedError, UnknownConsentError
+from governance.acting import NoSuchConsentError, On
 from governance.api import access
-from governance.api.forms import CodeForm, ConsentForm, WithdrawForm
-from governance.consenting import NoGatewayError, NoSuchConsentError, On, UnfitConsentError
+from governance.api.consentforms import (
+    CodeAgainForm,
+    CodeForm,
+    ConsentForm,
+    PromptForm,
+    ServedForm,
+    WithdrawForm,
+)
+from governance.consenting import CodeNotSentError, NoGatewayError, Ticked, TooManyCodesError
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
+from governance.receipting import MEDIA_TYPE
 from governance.replay import KeyReusedError
+from governance.showing import AskedTooSoonError, MisfitNoticeError, Prompt, UnfitConsentError
 from governance.times import rfc3339
 from policies.identifiers import Prefix, pattern
 from policies.reasons import Reason
@@ -21,6 +37,12 @@ from policies.terms import SubjectId
 
 router = APIRouter(prefix="/v1/consents", route_class=route_for(access.api_caller), tags=["consents"])
 _CONSENT = Path(pattern=pattern(Prefix.CONSENT))
+_MISFITS: Final = {
+    Misfit.UNKNOWN: Problem.NOTICE_UNKNOWN,
+    Misfit.OTHER_TERMS: Problem.NOTICE_DIFFERS,
+    Misfit.NOT_IN_FORCE: Problem.NOTICE_NOT_IN_FORCE,
+}
+_T = TypeVar("_T")
 
 
 def on(request: Request, member: str | None) -> On:
@@ -30,6 +52,12 @@ def on(request: Request, member: str | None) -> On:
     if member is None:
         raise ProblemError(Problem.INVALID_REQUEST, errors=[{"pointer": "/on_behalf_of", "code": "missing"}])
     return On(caller, access.acting(caller, member), access.request_id_of(request))
+
+
+def _for_itself(request: Request) -> On:
+    caller = access.caller_of(request)
+    access.require(caller, Scope.CONSENTS)
+    return On(caller, caller.actor_id, access.request_id_of(request))
 
 
 def consent_body(consent: Consent, state: Reason, spoken: str) -> dict[str, object]:
@@ -48,35 +76,153 @@ def consent_body(consent: Consent, state: Reason, spoken: str) -> dict[str, obje
     }
 
 
+async def _asked(work: Awaitable[_T]) -> _T:
+    """Wait for what asks somebody for consent, or raise the problem that stands for why not."""
+    try:
+        return await work
+    except KeyReusedError:
+        raise ProblemError(Problem.KEY_REUSED) from None
+    except (NoSuchConsentError, UnknownConsentError):
+        raise ProblemError(Problem.NOT_FOUND) from None
+    except (UnfitConsentError, SubjectClosedError):
+        raise ProblemError(Problem.CONFLICT) from None
+    except MisfitNoticeError as error:
+        raise ProblemError(_MISFITS[error.misfit]) from None
+    except AskedTooSoonError as error:
+        raise ProblemError(Problem.ASKED_TOO_SOON, extra={"not_before": _not_before(error.until)}) from None
+    except NoGatewayError:
+        raise ProblemError(Problem.NO_GATEWAY) from None
+    except TooManyCodesError:
+        raise ProblemError(Problem.TOO_OFTEN) from None
+    except CodeNotSentError as error:
+        raise ProblemError(Problem.CODE_NOT_SENT, extra=_waiting(error.ticked)) from None
+
+
+def _not_before(until: int) -> str | None:
+    return None if until >= NEVER else rfc3339(until)
+
+
+def _terms(form: ServedForm) -> Terms:
+    return Terms(form.purpose, frozenset(form.categories), "", form.notice)
+
+
+@router.post("/prompts", operation_id="may_prompt", summary="May this person be asked about this purpose?")
+async def prompts(request: Request, form: PromptForm) -> Response:
+    """Say whether somebody may be asked now; after a no, not for some weeks, unless they come themselves."""
+    service = access.service_of(request)
+    acting = on(request, form.on_behalf_of)
+    now = service.clock()
+    until = await _asked(
+        access.in_store(
+            request,
+            lambda: service.consenting.may_ask_from(acting, SubjectId(form.subject), form.purpose, now),
+        )
+    )
+    return access.as_json(
+        {"may_ask": until <= now, "not_before": None if until <= now else _not_before(until)}
+    )
+
+
+@router.post("/served", operation_id="serve_notice", summary="Record that a notice was shown")
+async def served(request: Request, form: ServedForm) -> Response:
+    """Record which version was shown to whom, in which language; refused soon after a no."""
+    service = access.service_of(request)
+    acting = on(request, form.on_behalf_of)
+    prompt, once = Prompt(form.opened_by_person), await access.once_of(request)
+    consent_id = await _asked(
+        access.in_store(
+            request,
+            lambda: service.consenting.serve(
+                acting, SubjectId(form.subject), _terms(form), prompt, service.clock(), once
+            ),
+        )
+    )
+    return access.as_json({"consent_id": consent_id, "status": "served"}, 201)
+
+
 @router.post("", operation_id="tick_consent", summary="Record a tick and send the one-time code")
 async def tick(request: Request, form: ConsentForm) -> Response:
     """Record that the member was shown the notice and ticked; active only after the code."""
     service = access.service_of(request)
     acting = on(request, form.on_behalf_of)
-    terms = Terms(form.purpose, frozenset(form.categories), "", form.notice)
-    once = await access.once_of(request)
-    try:
-        ticked = await access.in_store(
-            request,
-            lambda: service.consenting.tick(acting, SubjectId(form.subject), terms, service.clock(), once),
+    prompt, once = Prompt(form.opened_by_person, form.served), await access.once_of(request)
+    ticked = await _asked(
+        access.with_outside(
+            lambda: service.consenting.tick(
+                acting, SubjectId(form.subject), _terms(form), service.clock(), once, prompt
+            )
         )
-    except KeyReusedError:
-        raise ProblemError(Problem.KEY_REUSED) from None
+    )
+    return access.as_json({"status": "ticked", **_waiting(ticked)}, 201)
+
+
+def _waiting(ticked: Ticked) -> dict[str, object]:
+    return {
+        "consent_id": ticked.consent_id,
+        "confirm_by": rfc3339(ticked.confirm_by),
+        "digits": ticked.digits,
+    }
+
+
+@router.post("/{consent_id}/code", operation_id="send_code_again", summary="Send a new one-time code")
+async def send_again(request: Request, form: CodeAgainForm, consent_id: str = _CONSENT) -> Response:
+    """Send a new code for a tick; it gives neither more time nor more tries, and voids the old one."""
+    service = access.service_of(request)
+    acting = on(request, form.on_behalf_of)
+    ticked = await _asked(
+        access.with_outside(lambda: service.consenting.send_again(acting, consent_id, service.clock()))
+    )
+    return access.as_json({"status": "sent", **_waiting(ticked)})
+
+
+@router.get("/{consent_id}", operation_id="show_consent", summary="One consent, or its signed receipt")
+async def show(
+    request: Request,
+    consent_id: str = _CONSENT,
+    on_behalf_of: Annotated[str | None, Header(pattern=pattern(Prefix.MEMBER))] = None,
+) -> Response:
+    """Return how a consent stands, or with ``Accept: application/ld+json`` its receipt; the log says so.
+
+    For whom the service asks stands in the header ``On-Behalf-Of``: a member's id belongs into no address.
+    Without it, the service that keeps consents asks in its own name.
+    """
+    service = access.service_of(request)
+    acting = _for_itself(request) if on_behalf_of is None else on(request, on_behalf_of)
+    if wants_receipt(request):
+        return await receipt_of(request, acting, consent_id)
+    now = service.clock()
+    try:
+        given = await access.in_store(
+            request, lambda: service.consenting.give_out(acting, consent_id, "consent.shown", now)
+        )
     except NoSuchConsentError:
         raise ProblemError(Problem.NOT_FOUND) from None
-    except (UnfitConsentError, SubjectClosedError):
+    return _varying(access.as_json(consent_body(given.consent, given.state(now), access.language(request))))
+
+
+def wants_receipt(request: Request) -> bool:
+    """Say whether the caller asks for the receipt, the signed document, instead of a plain answer."""
+    accepted = request.headers.get("accept", "")[:256].split(",")
+    return any(one.partition(";")[0].strip().lower() == MEDIA_TYPE for one in accepted)
+
+
+async def receipt_of(request: Request, acting: On, consent_id: str) -> Response:
+    """Return the receipt of a consent, byte for byte as it was signed."""
+    service = access.service_of(request)
+    try:
+        text = await access.in_store(
+            request, lambda: service.receipts.give(acting, consent_id, service.clock())
+        )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    except RetiredTermsError:
         raise ProblemError(Problem.CONFLICT) from None
-    except NoGatewayError:
-        raise ProblemError(Problem.NO_GATEWAY) from None
-    return access.as_json(
-        {
-            "consent_id": ticked.consent_id,
-            "status": "ticked",
-            "confirm_by": rfc3339(ticked.confirm_by),
-            "digits": ticked.digits,
-        },
-        201,
-    )
+    return _varying(Response(text, media_type=MEDIA_TYPE))
+
+
+def _varying(response: Response) -> Response:
+    response.headers["vary"] = "accept, accept-language"
+    return response
 
 
 @router.post("/{consent_id}/confirm", operation_id="confirm_consent", summary="Confirm with the code")
@@ -93,20 +239,6 @@ async def confirm(request: Request, form: CodeForm, consent_id: str = _CONSENT) 
     if isinstance(done, NotConfirmed):
         raise ProblemError(Problem.CODE_REFUSED)
     return access.as_json({"consent_id": consent_id, "status": "confirmed"})
-
-
-@router.get("/{consent_id}", operation_id="show_consent", summary="One consent and how it stands")
-async def show(request: Request, consent_id: str = _CONSENT) -> Response:
-    """Return a consent by its id, for services that keep consents for members."""
-    service = access.service_of(request)
-    access.require(access.caller_of(request), Scope.CONSENTS)
-    try:
-        consent, state = await access.in_store(
-            request, lambda: service.consenting.show(None, consent_id, service.clock())
-        )
-    except NoSuchConsentError:
-        raise ProblemError(Problem.NOT_FOUND) from None
-    return access.as_json(consent_body(consent, state, access.language(request)))
 
 
 @router.post("/{consent_id}/withdraw", operation_id="withdraw_consent", summary="Withdraw, in one call")

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request, Response
 from governance import authzen
 from governance.api import access
 from governance.authzen import Body
-from governance.problems import Problem, ProblemError
 from governance.requesting import PATH
 
 router = APIRouter(tags=["authzen"])
@@ -21,8 +20,6 @@ async def metadata(request: Request) -> Response:
     """Tell where what is answered, from the configured public address alone."""
     service = access.service_of(request)
     base = service.settings.public_url
-    if base is None:
-        raise ProblemError(Problem.NOT_FOUND)
     start = f"{base}/access/v1"
     body: Body = {
         "policy_decision_point": base,

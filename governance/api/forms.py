@@ -7,6 +7,7 @@ unknown word like an unknown anything: withheld, with its reason, and recorded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
@@ -156,37 +157,6 @@ class PermitForm(Form):
     text: Text
     recipient: MemberId
     channel: ChannelWord
-
-
-class ConsentForm(Form):
-    """A tick under a notice that was shown: the first half of a consent."""
-
-    subject: MemberId
-    purpose: Word
-    categories: Annotated[list[Word], Field(min_length=1, max_length=MOST_FIELDS)]
-    notice: Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}@[0-9]{1,9}#[0-9a-f]{64}$")]
-    ticked: Literal[True]
-    on_behalf_of: MemberId | None = None
-
-
-class CodeForm(Form):
-    """The one-time code: the second half of a consent."""
-
-    code: Code
-    on_behalf_of: MemberId | None = None
-
-
-class WithdrawForm(Form):
-    """A withdrawal needs nothing; a service says for whom it passes it on."""
-
-    on_behalf_of: MemberId | None = None
-
-
-class WithdrawAllForm(Form):
-    """Withdraw all that a member agreed to, or what it agreed to for one purpose and all below it."""
-
-    on_behalf_of: MemberId
-    purpose: Word | None = None
 
 
 class InboundTextForm(Form):
@@ -352,31 +322,14 @@ class NothingForm(Form):
     """The body of a call that needs none: an empty object."""
 
 
-class OwnWithdrawAllForm(NothingForm):
-    """The body of a withdrawal of everything may be empty; a purpose narrows it."""
-
-    purpose: Word | None = None
-
-
-class ShareForm(Form):
-    """What a member shares, with whom, and for how many days (left out: until it is ended)."""
-
-    viewer: MemberId
-    category: Word
-    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+def _kinds(form: type[Form]) -> Iterator[type[Form]]:
+    for kind in form.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
 
 
-class HideForm(Form):
-    """A category to hide, from everybody or from one person."""
-
-    category: Word
-    viewer: MemberId | None = None
-    hidden: bool = True
-
-
-MEMBERS: Final = frozenset(
-    field.alias or name
-    for form in (*Form.__subclasses__(), *AskForm.__subclasses__(), *NothingForm.__subclasses__())
-    for name, field in form.model_fields.items()
-)
-"""Every member that some body declares. Error pointers repeat these and no other word of a body."""
+def members() -> frozenset[str]:
+    """Return every member that some body declares; error pointers repeat these and no other word."""
+    return frozenset(
+        field.alias or name for form in _kinds(Form) for name, field in form.model_fields.items()
+    )

@@ -7,9 +7,9 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Request, Response
 
+from governance.acting import On
 from governance.api import access
 from governance.api.forms import AcceptForm, HandoverForm, InvitationForm, LeaveForm, NothingForm
-from governance.consenting import On
 from governance.door import route_for
 from governance.homes import CodeGoneError, GuardianNeededError, Homes, Offer
 from governance.moving import NotNowError, UnknownPartyError

@@ -7,13 +7,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from governance.accesses import Access, of_member
+from governance.acting import NoSuchConsentError, On
 from governance.api import access
-from governance.api.consents import consent_body
-from governance.api.forms import HideForm, NothingForm
-from governance.consenting import NoSuchConsentError, On, UnfitConsentError
+from governance.api.consentforms import HideForm
+from governance.api.consents import consent_body, receipt_of, wants_receipt
+from governance.api.forms import NothingForm
 from governance.cursors import Cursors
 from governance.door import route_for
 from governance.problems import Problem, ProblemError
+from governance.showing import UnfitConsentError
 from governance.times import rfc3339
 from policies.identifiers import Prefix, pattern
 from policies.terms import SubjectId
@@ -90,20 +92,22 @@ async def consents(request: Request) -> Response:
     )
 
 
-@router.get("/consents/{consent_id}", operation_id="my_consent", summary="One of my consents")
-async def consent_shown(
+@router.get("/consents/{consent_id}", operation_id="show_my_consent", summary="One consent, or its receipt")
+async def consent(
     request: Request, consent_id: Annotated[str, Path(pattern=pattern(Prefix.CONSENT))]
 ) -> Response:
-    """Return one consent that the member gave, or that is about the member, and how it stands."""
+    """Return how a consent stands, or with ``Accept: application/ld+json`` its signed receipt."""
     service = access.service_of(request)
     on = on_of(request)
+    if wants_receipt(request):
+        return await receipt_of(request, on, consent_id)
     try:
-        consent, state = await access.in_store(
+        one, state = await access.in_store(
             request, lambda: service.consenting.show(on, consent_id, service.clock())
         )
     except NoSuchConsentError:
         raise ProblemError(Problem.NOT_FOUND) from None
-    return access.as_json(consent_body(consent, state, access.language(request)))
+    return access.as_json(consent_body(one, state, access.language(request)))
 
 
 @router.post("/consents/{consent_id}/withdraw", operation_id="withdraw_my_consent", summary="Withdraw")
@@ -130,7 +134,7 @@ async def hide(request: Request, form: HideForm) -> Response:
     try:
         await access.in_store(
             request,
-            lambda: service.consenting.hide(
+            lambda: service.sharing.hide(
                 on, form.category, form.viewer or "", hidden=form.hidden, now=service.clock()
             ),
         )

@@ -86,7 +86,7 @@ def _opt_out(service: Service, purpose: Purpose, answer: RecipientAnswer) -> str
     """Return the link with which this recipient ends this purpose, for the ``List-Unsubscribe`` header."""
     entry = service.rules.book.purposes.get(purpose)
     promotes = entry is not None and entry.screening is ScreeningPurpose.MARKETING
-    if answer.permit is None or not promotes or service.settings.public_url is None:
+    if answer.permit is None or not promotes:
         return None
     return f"{service.settings.public_url}/opt-out/{service.opting_out.links.make(answer.recipient, purpose)}"
 

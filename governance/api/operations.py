@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from audit import ledger
@@ -32,6 +33,13 @@ async def readyz(request: Request) -> Response:
     except ledger.LogError:
         raise ProblemError(Problem.CANNOT_RECORD) from None
     return access.as_json({"status": "ready", "log_size": entries, "rules": rules})
+
+
+@router.get("/v1/keys", operation_id="keys", summary="The public keys that verify what we sign")
+async def keys(request: Request) -> Response:
+    """Return the keys of consent receipts as a JWK Set, for everybody."""
+    key_set = access.service_of(request).receipts.signer.key_set()
+    return Response(orjson.dumps(key_set), media_type="application/jwk-set+json")
 
 
 @router.get("/problems/{code}", operation_id="problem")

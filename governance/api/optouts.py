@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from governance.acting import NoSuchConsentError, On
 from governance.api import access
+from governance.api.consentforms import OwnWithdrawAllForm, WithdrawAllForm
 from governance.api.consents import on
-from governance.api.forms import InboundTextForm, OwnWithdrawAllForm, WithdrawAllForm
+from governance.api.forms import InboundTextForm
 from governance.api.members import on_of
-from governance.consenting import NoSuchConsentError, On, UnfitConsentError
 from governance.door import route_for
 from governance.identity import Scope
 from governance.problems import Problem, ProblemError
+from governance.showing import UnfitConsentError
 from governance.times import rfc3339
 
 services = APIRouter(prefix="/v1", route_class=route_for(access.api_caller), tags=["consents"])

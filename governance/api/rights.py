@@ -9,10 +9,12 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from consent.confirmation import NotConfirmed
+from governance.acting import On
 from governance.api import access
-from governance.api.forms import CodeForm, NothingForm
+from governance.api.consentforms import CodeForm
+from governance.api.forms import NothingForm
 from governance.api.rightsforms import OwnRightForm, RightForm
-from governance.consenting import NoGatewayError, On
+from governance.consenting import NoGatewayError
 from governance.door import route_for
 from governance.exporting import NotExportedError, as_page, explanation, export
 from governance.identity import Scope

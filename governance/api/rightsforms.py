@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -35,7 +35,3 @@ class RightForm(OwnRightForm):
 
     on_behalf_of: MemberId
     evidence: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{8,100}$")] | None = None
-
-
-MEMBERS: Final = frozenset(name for form in (OwnRightForm, RightForm) for name in form.model_fields)
-"""The members of these bodies, which error pointers may repeat."""

@@ -7,14 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from consent.sharing import Hide
+from governance.acting import NoSuchConsentError
 from governance.api import access
-from governance.api.forms import NothingForm, ShareForm
+from governance.api.consentforms import ShareForm
+from governance.api.forms import NothingForm
 from governance.api.members import on_of
-from governance.consenting import NoSuchConsentError, UnfitConsentError
 from governance.door import route_for
 from governance.problems import Problem, ProblemError
 from governance.replay import KeyReusedError
 from governance.sharing import Standing, TooYoungError
+from governance.showing import UnfitConsentError
 from governance.times import rfc3339
 from policies.identifiers import Prefix, pattern
 from policies.terms import SubjectId

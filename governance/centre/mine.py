@@ -13,11 +13,12 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from consent.listing import Consent
+from consent.listing import GIVEN, Consent
+from consent.outbox import DevelopmentOutbox
 from governance.accesses import Access, of_member
+from governance.acting import NoSuchConsentError, On
 from governance.api import access
 from governance.centre.telling import Telling, category_titles, notice_of, tell
-from governance.consenting import NoSuchConsentError, On
 from governance.cursors import Cursors
 from governance.ladder import purpose_title
 from governance.languages import saying
@@ -31,7 +32,6 @@ from policies.terms import SubjectId
 
 _PAGE: Final = 200
 _WEEK_MS: Final = 7 * 24 * 3600 * 1000
-_GIVEN: Final = (Reason.CONSENT_GIVEN, Reason.GUARDIAN_CONSENT, Reason.PRIMARY_CONSENT)
 _REGISTERED: Final = ("member.", "guardian.", "assignment.", "household.", "actor.", "profile.")
 
 router = APIRouter(prefix="/centre", route_class=page_route(access.signed_in_member), include_in_schema=False)
@@ -146,13 +146,23 @@ def _agreement(consent: Consent, state: Reason, service: Service, spoken: str) -
         purpose_title(consent.terms.purpose, book, spoken),
         category_titles(consent.terms.categories, book, spoken),
         notice_of(consent.terms.notice),
-        state in _GIVEN,
+        state in GIVEN,
         state is Reason.UNCONFIRMED,
-        say("有效") if state in _GIVEN else state.sentence(spoken),
+        say("有效") if state in GIVEN else state.sentence(spoken),
         consent.confirmed_at or consent.ticked_at,
         consent.expires_at,
         consent.withdrawn_at,
     )
+
+
+@router.get("/outbox")
+async def outbox(request: Request) -> Response:
+    """Show the codes that were sent to the member, in development only, where no gateway takes them away."""
+    service, caller = access.service_of(request), caller_of(request)
+    if not isinstance(service.sender, DevelopmentOutbox):
+        raise ProblemError(Problem.NOT_FOUND)
+    mine = [one for one in service.sender.messages() if one.actor_id == caller.actor_id]
+    return render(request, "outbox.html", caller=caller, messages=mine)
 
 
 @router.post("/consents/{consent_id}/withdraw")

@@ -13,10 +13,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from audit import ledger
+from governance.acting import On
 from governance.api import access
 from governance.approvalrecords import Asked
 from governance.approving import OFFICE, ApprovalEndedError, NoSuchApprovalError
-from governance.consenting import On
 from governance.emergencies import (
     LONGEST_NOTE,
     Judgement,

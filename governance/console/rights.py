@@ -11,8 +11,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from governance.acting import On
 from governance.api import access
-from governance.consenting import On
 from governance.console.accesses import compliance_officer
 from governance.erasing import NoSuchMemberError
 from governance.explaining import short

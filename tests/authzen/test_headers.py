@@ -12,9 +12,7 @@ from living import Living, Wire
 
 from governance import world
 from governance.app import build
-from governance.settings import read_settings
 from governance.wiring import assemble
-from policies.book import packaged_rules
 
 pytestmark = pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 ASK = question(world.WANG_MIN, "read", field(world.ZHANG_LI, "name"), "service.delivery")
@@ -129,18 +127,14 @@ def test_metadata_is_made_from_the_setting_and_never_from_the_host_header(crm: P
     assert told[0].headers["content-type"] == "application/json"
 
 
-def test_prod_without_a_public_address_has_no_metadata_and_with_one_has_https(house: Living) -> None:
-    for url, status in ((None, 404), ("https://pdp.example", 200)):
-        service = assemble(replace(house.settings, public_url=url), clock=house.clock)
-        wire = Wire(build(service))
-        answer = wire.get(METADATA)
-        assert answer.status_code == status
-        if url is not None:
-            assert all(
-                value.startswith("https://pdp.example")
-                for name, value in json.loads(answer.content).items()
-                if name != "supported_obligations"
-            )
-        wire.close()
-    prod = {"GOVERNANCE_PROFILE": "prod", "GOVERNANCE_HOME": str(house.settings.home)}
-    assert read_settings(prod, packaged_rules()).public_url is None
+def test_metadata_is_made_from_the_configured_address(house: Living) -> None:
+    said = replace(house.settings.outside, site="https://pdp.example")
+    wire = Wire(build(assemble(replace(house.settings, outside=said), clock=house.clock)))
+    answer = wire.get(METADATA)
+    wire.close()
+    assert answer.status_code == 200
+    assert all(
+        value.startswith("https://pdp.example")
+        for name, value in json.loads(answer.content).items()
+        if name != "supported_obligations"
+    )

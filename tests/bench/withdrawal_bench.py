@@ -18,7 +18,7 @@ import living
 from load import Load, request, run
 from processes import ForkServer
 
-from governance import world
+from governance import seeding, world
 
 READERS = 200
 SECONDS = 20.0
@@ -81,8 +81,9 @@ async def _withdrawals(port: int, key: str, load: threading.Thread) -> list[floa
         "subject": world.GRANDMOTHER.id,
         "purpose": "family.care",
         "categories": ["health.record"],
-        "notice": "family.care@1#" + "0" * 64,
+        "notice": seeding.notice("family.care"),
         "ticked": True,
+        "opened_by_person": True,
         "on_behalf_of": world.GRANDMOTHER.id,
     }
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}

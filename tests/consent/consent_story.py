@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from consent.ages import reached_at
 from consent.events import Capacity, Event, EventKind
+from consent.superseding import NoticeFact, Notices, by_id
 from policies.book import RuleBook, packaged_rules, rule_files
 from policies.declarations import read_declarations
 from policies.rulefile import Fault
@@ -66,6 +67,8 @@ def subject_of(person: str) -> str:
 
 
 def actor_of(who: str, person: str) -> str:
+    if who == "staff":
+        return "stf_agent"
     return subject_of(person) if who == "self" else f"mem_{who}"
 
 
@@ -109,6 +112,7 @@ def grant(
     *,
     number: int = 0,
     recipient: str = "",
+    notice: str = NOTICE,
     confirm_after: int | None = MINUTE,
 ) -> list[Event]:
     """One act: served and ticked at ``at``, confirmed some time later or not at all."""
@@ -117,7 +121,7 @@ def grant(
         "purpose": purpose,
         "categories": frozenset(categories),
         "recipient": recipient,
-        "notice": NOTICE,
+        "notice": notice,
     }
     thirds = [event(person, who, kind, at, number, **terms) for kind in (EventKind.SERVED, EventKind.TICKED)]
     if confirm_after is not None:
@@ -136,9 +140,9 @@ def _line(person: str, line: str, number: int) -> list[Event]:
     recipient = words.pop().removeprefix("to:") if words and words[-1].startswith("to:") else ""
     if verb in ("consents", "ticks"):
         after = MINUTE if verb == "consents" else None
-        return grant(
-            person, who, words[0], words[1:], at, number=number, recipient=recipient, confirm_after=after
-        )
+        notice = words.pop().removeprefix("on:") if words[-1].startswith("on:") else NOTICE
+        more = {"number": number, "recipient": recipient, "notice": notice, "confirm_after": after}
+        return grant(person, who, words[0], words[1:], at, **more)
     if verb == "confirms":
         # "confirms 3 marketing.direct outreach.sms" answers the tick of the story's third line
         tick, purpose, *categories = words
@@ -157,6 +161,22 @@ def _line(person: str, line: str, number: int) -> list[Event]:
     return [event(person, who, VERBS[verb], at, number, **more)]
 
 
+def notices(lines: Iterable[str]) -> Notices:
+    """``n@2 10 material`` is version 2 of notice n, a material change that takes effect on day 10.
+
+    ``by:lab`` names a processor, ``#00`` after the version the digest of its text.
+    """
+    return by_id(_notice(line) for line in lines)
+
+
+def _notice(line: str) -> NoticeFact:
+    name, when, *words = line.split()
+    text, _, digest = name.partition("#")
+    key, _, version = text.partition("@")
+    named = frozenset(word.removeprefix("by:") for word in words if word.startswith("by:"))
+    return NoticeFact(key, int(version), instant(when), "material" in words, digest, named)
+
+
 def book_of_rules() -> RuleBook:
     """The packaged purposes, categories, bases and limits; no grants and no lexicon."""
     faults: list[Fault] = []
@@ -165,8 +185,10 @@ def book_of_rules() -> RuleBook:
     return RuleBook(
         fields=MappingProxyType(declared.fields),
         categories=MappingProxyType(declared.categories),
-        purposes=MappingProxyType(declared.purposes),
-        bases=declared.bases,
+        purposes=MappingProxyType(declared.aims.purposes),
+        bases=declared.aims.bases,
+        prohibitions=declared.aims.prohibitions,
+        age_tiers=declared.age_tiers,
         roles=MappingProxyType({}),
         grants=MappingProxyType({}),
         limits=declared.limits,

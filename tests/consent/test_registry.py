@@ -6,7 +6,7 @@ import pytest
 from consent_story import BIRTHS, DAY, MINUTE, NOTICE, START, book_of_rules, event, grant
 from sqlalchemy import text
 
-from consent import registry
+from consent import eventlog, registry
 from consent.confirmation import Confirmed
 from consent.events import Capacity, EventKind
 from consent.listing import Terms
@@ -34,7 +34,7 @@ def consented(database: Database, subject: str = MEI, terms: Terms = MARKETING, 
 def reason_now(database: Database, subject: str, terms: Terms, now: int) -> Reason:
     birth = BIRTHS[subject.removeprefix("mem_")]
     with database.reading() as tx:
-        events = registry.events_of(tx, [subject])[subject]
+        events = eventlog.events_of(tx, [subject])[subject]
     category = min(terms.categories)
     return standing(events, Question(subject, terms.purpose, category, "", "svc_x", now, birth), BOOK).reason
 
@@ -45,35 +45,35 @@ def test_events_come_back_as_they_were_recorded(database: Database) -> None:
     mine[1] = mine[1]._replace(expires_at=START + DAY, evidence='{"channel":"应用"}')
     other = grant("teen", "self", "service.health", ["health.record"], START, number=3)
     with database.transaction() as tx:
-        assert registry.record(tx, *mine) == 4
-        assert registry.record(tx, *other) == 3
+        assert eventlog.record(tx, *mine) == 4
+        assert eventlog.record(tx, *other) == 3
         tx.commit()
     with database.reading() as tx:
-        found = registry.events_of(tx, ["mem_teen", "mem_adult", "mem_nobody"])
+        found = eventlog.events_of(tx, ["mem_teen", "mem_adult", "mem_nobody"])
     assert found == {"mem_adult": tuple(mine), "mem_teen": tuple(other), "mem_nobody": ()}
 
 
 def test_asking_for_nobody_asks_nothing(database: Database) -> None:
     with database.reading() as tx:
-        assert registry.events_of(tx, []) == {}
+        assert eventlog.events_of(tx, []) == {}
 
 
 def test_an_event_delivered_twice_is_recorded_once(database: Database) -> None:
     once = grant("adult", "self", "marketing.direct", ["outreach.sms"], START)
     with database.transaction() as tx:
-        assert registry.record(tx, *once) == 3
-        assert registry.record(tx, once[0], *once) == 0
+        assert eventlog.record(tx, *once) == 3
+        assert eventlog.record(tx, once[0], *once) == 0
         later = event("adult", "self", EventKind.WITHDRAWN, START + DAY, number=8)
-        assert registry.record(tx, *once, later, later) == 1
+        assert eventlog.record(tx, *once, later, later) == 1
         tx.commit()
     with database.reading() as tx:
-        assert registry.events_of(tx, [MEI])[MEI] == (*once, later)
+        assert eventlog.events_of(tx, [MEI])[MEI] == (*once, later)
 
 
 def test_one_call_records_one_persons_events(database: Database) -> None:
     mixed = [event("adult", "self", "refused", START), event("teen", "self", "refused", START)]
     with database.transaction() as tx, pytest.raises(ValueError, match="one subject"):
-        registry.record(tx, *mixed)
+        eventlog.record(tx, *mixed)
 
 
 def test_tick_and_code_make_a_consent(database: Database) -> None:
@@ -105,7 +105,7 @@ def test_withdrawing_takes_one_call_and_the_first_instant_stays(database: Databa
         assert registry.withdraw(tx, MEI, consent_id, SELF, START + 2 * DAY) == START + DAY
         tx.commit()
     with database.reading() as tx:
-        events = registry.events_of(tx, [MEI])[MEI]
+        events = eventlog.events_of(tx, [MEI])[MEI]
         listed = registry.consents_of(tx, MEI, BIRTHS["adult"], START + 3 * DAY, BOOK)
     assert [e.kind for e in events] == ["served", "ticked", "confirmed", "withdrawn"]
     assert [(one.consent_id, one.withdrawn_at, state) for one, state in listed] == [
@@ -210,7 +210,7 @@ def test_what_the_primary_account_agreed_to_ends_when_one_of_them_leaves(
 def test_hiding_is_a_switch(database: Database) -> None:
     def is_hidden(now: int) -> bool:
         with database.reading() as tx:
-            return hidden(registry.events_of(tx, [MEI])[MEI], "content.history", "mem_father", now)
+            return hidden(eventlog.events_of(tx, [MEI])[MEI], "content.history", "mem_father", now)
 
     with database.transaction() as tx:
         registry.hide(tx, MEI, "content", SELF, START, viewer="mem_father")
@@ -238,12 +238,12 @@ def test_the_list_shows_how_each_consent_stands(database: Database) -> None:
 
 
 def test_two_writers_without_the_lock_collide_instead_of_losing_one(database: Database) -> None:
-    event_row = registry._row(event("adult", "self", "refused", START, number=1), 1)
-    twin = registry._row(event("adult", "self", "refused", START, number=2), 1)
+    event_row = eventlog._row(event("adult", "self", "refused", START, number=1), 1)
+    twin = eventlog._row(event("adult", "self", "refused", START, number=2), 1)
     with database.transaction() as tx:
-        tx.run(registry._INSERT, event_row)
+        tx.run(eventlog._INSERT, event_row)
         with pytest.raises(ConflictError):
-            tx.run(registry._INSERT, twin)
+            tx.run(eventlog._INSERT, twin)
 
 
 @pytest.mark.parametrize("change", ["UPDATE consent_event SET kind = 'served'", "DELETE FROM consent_event"])

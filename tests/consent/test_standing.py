@@ -7,7 +7,18 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from consent_story import BIRTHS, DAY, START, actor_of, book_of_rules, grant, instant, story, subject_of
+from consent_story import (
+    BIRTHS,
+    DAY,
+    START,
+    actor_of,
+    book_of_rules,
+    grant,
+    instant,
+    notices,
+    story,
+    subject_of,
+)
 
 from consent.rules import Question, Standing, hidden, hidden_categories, standing, standings, state_of
 from policies.reasons import Reason
@@ -25,21 +36,26 @@ def question_of(person: str, ask: dict[str, str]) -> Question:
         viewer=actor_of(ask.get("viewer", "stranger"), person),
         now=instant(ask.get("at", "5")),
         birth=BIRTHS[person],
+        processor=ask.get("by", ""),
     )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['person']}: {case['why']}")
 def test_the_table(case: dict[str, object]) -> None:
-    answer = standing(story(case["person"], case["story"]), question_of(case["person"], case["ask"]), BOOK)
+    question = question_of(case["person"], case["ask"])
+    published = notices(case.get("notices", ()))
+    answer = standing(story(case["person"], case["story"]), question, BOOK, published)
     told = f"yes {answer.reason.value}" if answer.permits else answer.reason.value
     assert told == case["expect"]
+    if "duties" in case:
+        assert answer.duties == tuple(case["duties"])
 
 
 def test_the_table_says_every_reason_that_a_standing_can_give() -> None:
     told = {case["expect"].removeprefix("yes ") for case in CASES}
     source = "".join(
         (Path(__file__).parents[2] / "consent" / name).read_text("utf-8")
-        for name in ("rules.py", "weighing.py")
+        for name in ("rules.py", "weighing.py", "recipients.py")
     )
     given = {reason.value for reason in Reason if f"Reason.{reason.name}" in source}
     assert given - told == set()

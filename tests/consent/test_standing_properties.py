@@ -23,7 +23,7 @@ DENIALS = [
     EventKind.RESTRICTED,
 ]
 NOW = START + 20 * DAY
-thorough = settings(max_examples=120, deadline=None, database=None)
+thorough = settings(max_examples=60, deadline=None, database=None)
 instants = st.integers(-2, 24).map(lambda half_day: START + half_day * DAY // 2)
 actors = st.sampled_from(["self", "mother", "father", "primary", "stranger", "service"])
 purposes = st.sampled_from(

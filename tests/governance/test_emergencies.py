@@ -29,8 +29,9 @@ from living import Living, Wire
 from audit.entry import Verdict
 from governance import world
 from governance.asking import Answer
-from governance.decision import Facts, decide_fields
+from governance.decision import decide_fields
 from governance.explaining import explain_decision
+from governance.grounds import Facts
 from policies.entries import Grant
 from policies.plan import compile_plan
 from policies.reasons import Reason

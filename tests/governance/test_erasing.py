@@ -15,15 +15,16 @@ from sqlalchemy.engine import make_url
 
 from audit.tree import leaf_hash
 from consent.registry import SubjectClosedError
-from governance import world
+from governance import seeding, world
+from governance.acting import On
 from governance.asking import NotYours
-from governance.consenting import On
 from governance.erasureledger import Erased, ErasureLedger, ErasureLedgerError
 from governance.holds import HeldError
 from governance.identity import Caller
 from governance.rights import NoSuchRequestError
 from governance.rightsdeciding import Step
 from governance.rightsrecords import Right, Status
+from governance.showing import Prompt
 from governance.wiring import StartError, assemble
 from policies.identifiers import Prefix, new_id
 from policies.terms import ActorId, HouseholdId, MemberId, SubjectId
@@ -62,9 +63,11 @@ def test_withdrawals_of_an_erased_member_are_accepted_and_grants_are_not(house: 
     assert house.service.consenting.withdraw(on, consent, house.clock()) == house.clock()
     from consent.listing import Terms  # noqa: PLC0415 - only here
 
-    terms = Terms("marketing.direct", frozenset({"outreach.sms"}), "", "marketing.direct@1#" + "0" * 64)
+    terms = Terms("marketing.direct", frozenset({"outreach.sms"}), "", seeding.notice("marketing.direct"))
     with pytest.raises(SubjectClosedError):
-        house.service.consenting.tick(on, SubjectId(world.ZHANG_LI.id), terms, house.clock())
+        house.service.consenting.tick(
+            on, SubjectId(world.ZHANG_LI.id), terms, house.clock(), prompt=Prompt(opened=True)
+        )
     with pytest.raises(NoSuchRequestError):
         ask(house, Right.ACCESS, by=on, evidence="counter-2026-11")
 

@@ -12,7 +12,7 @@ import living
 import pytest
 from living import DAY, Template
 
-from governance import world
+from governance import seeding, world
 from governance.__main__ import main
 from governance.times import rfc3339
 from governance.wiring import wall_clock
@@ -43,7 +43,7 @@ def consents(folder: Path, *evidence: str) -> Path:
     given = wall_clock() - DAY
     file = folder / "consents.csv"
     lines = ["member,purpose,categories,notice,given_at,confirmed_at,evidence"]
-    notice = f"service.health@1#{'0' * 64}"
+    notice = seeding.notice("service.health")
     lines += [
         f"{world.LI_QIANG.id},service.health,health.record,{notice},{rfc3339(given)},{rfc3339(given)},{one}"
         for one in evidence

@@ -15,8 +15,8 @@ import insiders
 import pytest
 from living import DAY, START, Living
 
-from consent import registry
-from governance import world
+from consent import eventlog
+from governance import seeding, world
 from governance.announcing import Told
 from governance.database import StoreError
 from governance.importfile import Lines
@@ -26,7 +26,7 @@ from governance.times import rfc3339
 from policies.reasons import Reason
 from policies.terms import ActorId, SubjectId
 
-NOTICE = "service.health@1#" + "0" * 64
+NOTICE = seeding.notice("service.health")
 GIVEN = START - 10 * DAY
 ROW = {
     "member": world.LI_QIANG.id,
@@ -82,7 +82,7 @@ def test_a_row_that_states_everything_counts_like_a_consent_given_here(house: Li
     assert {one.actor.party.id for one in entries} == {world.OFFICER.id}
     assert entries[1].resource == told["consent_id"]
     with house.service.database.reading() as tx:
-        events = registry.events_of(tx, [world.LI_QIANG.id])[world.LI_QIANG.id]
+        events = eventlog.events_of(tx, [world.LI_QIANG.id])[world.LI_QIANG.id]
     mine = [one for one in events if one.consent_id == told["consent_id"]]
     assert [one.kind for one in mine] == ["served", "ticked", "confirmed"]
     assert {one.recorded_at for one in mine} == {house.clock()}

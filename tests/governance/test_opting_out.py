@@ -11,7 +11,7 @@ import pytest
 from happenings import FALLEN, NOBODY, consent_of, reading
 from living import Living, Wire, sent, spell
 
-from consent import registry
+from consent import eventlog
 from consent.events import EventKind
 from governance import seeding, world
 from governance.asking import Answer
@@ -68,7 +68,7 @@ def sends(house: Living, wire: Wire) -> dict[str, Any]:
 
 def withdrawals(house: Living) -> int:
     with house.service.database.reading() as tx:
-        events = registry.events_of(tx, [WHO.id])[WHO.id]
+        events = eventlog.events_of(tx, [WHO.id])[WHO.id]
     return sum(event.kind == EventKind.WITHDRAWN for event in events)
 
 

@@ -164,8 +164,9 @@ HEADS: Final[Mapping[str, tuple[Attack, frozenset[str]]]] = {
     "a header of 100 KB": (_headers(x_filler=MARK * 8_000), frozenset({"headers_too_large"})),
     "a path that goes on": (
         lambda one: Attempt(one.method, f"{one.path}/{MARK}", one.body, one.headers),
-        # What was made here may be looked at there, by an id that is one.
-        frozenset({"not_found", "method_not_allowed", "invalid_request"}),
+        # Of a list it is the address of one of its things, with an id that is none or another method; what
+        # was made here may be looked at there.
+        frozenset({"not_found", "invalid_request", "method_not_allowed"}),
     ),
     "a slash at the end": (
         lambda one: Attempt(one.method, f"{one.path}/", one.body, one.headers),

@@ -11,8 +11,8 @@ from page_stage import LANGUAGES, SIZES, Served, screenshots, stays_within, visi
 from playwright.sync_api import Browser
 
 from governance import world
+from governance.acting import On
 from governance.app import build
-from governance.consenting import On
 from governance.demo import throwaway
 from governance.identity import Caller
 from governance.loopback import serving

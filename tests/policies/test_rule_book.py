@@ -202,3 +202,22 @@ def test_the_packaged_folder_loads_whole() -> None:
 def test_each_limit_says_where_it_comes_from() -> None:
     document = tomllib.loads((packaged_rules() / "limits.toml").read_text(encoding="utf-8"))
     assert all(limit["source"] for limit in document["limit"])
+
+
+def test_what_the_law_forbids_about_minors_cannot_be_dropped(rules: Path) -> None:
+    path = rules / "purposes.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("under = 18", "under = 14"), encoding="utf-8")
+    with pytest.raises(BookError) as caught:
+        load_book(rules)
+    line = line_of(text, 'id = "marketing.profiled"')
+    assert f"purposes.toml:{line}: no [[prohibition]] keeps 'marketing.profiled' from minors" in str(
+        caught.value
+    )
+
+
+def test_every_purpose_stands_in_a_group_and_under_a_law(rules: Path) -> None:
+    book = load_book(rules)
+    assert {purpose.parent for purpose in book.purposes.values()} == set(book.groups)
+    assert {basis.jurisdiction for basis in book.bases} == {"cn"}
+    assert [name for name, entry in book.categories.items() if entry.both_required] == ["finance"]

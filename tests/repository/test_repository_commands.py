@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+from governance import world
 from governance.__main__ import main
 
 
@@ -107,3 +108,25 @@ def test_a_plain_terminal_gets_chinese_sentences_and_no_traceback(tmp_path: Path
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("已就绪 / ready")
+
+
+def test_an_operator_sees_consents_and_takes_a_receipt_and_both_stand_in_the_log(
+    governance: Governance,
+) -> None:
+    assert governance("demo", "play", "--rounds", "1").code == 0
+    shown = governance("consent", "show", world.ZHANG_LI.id, "--json")
+    consents = json.loads(shown.out)["data"]
+    assert {one["state"]["code"] for one in consents} == {"consent_given"}
+    assert len(governance("consent", "show", world.ZHANG_LI.id).out.splitlines()) == len(consents)
+    taken = governance("consent", "receipt", consents[0]["consent_id"])
+    document = json.loads(taken.out)
+    assert document["@type"] == "dpv:ConsentReceipt"
+    assert not taken.out.endswith("\n"), "as it was signed, byte for byte"
+    log = json.loads(governance("audit", "verify", "--json").out)
+    assert document["hh:logIndex"] == log["size"] - 1
+
+
+def test_who_is_not_there_has_neither_consents_nor_receipts(governance: Governance) -> None:
+    assert governance("init").code == 0
+    assert governance("consent", "show", world.ZHANG_LI.id).code == 1
+    assert governance("consent", "receipt", "con_unknown").code == 1

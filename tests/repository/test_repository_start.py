@@ -9,9 +9,10 @@ from pathlib import Path
 
 import apsw
 import pytest
+from living import PROD
 
 from audit.publishing import Standing
-from governance import wiring
+from governance import outside, wiring
 from governance.settings import NAMES, Profile, Settings, SettingsError, read_settings
 from governance.sqlite import SqliteDatabase, journal_pragmas
 from policies.book import packaged_rules
@@ -112,15 +113,8 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     assert settings.on_sqlite
     assert settings.profile is Profile.DEV
     assert settings.public_url == "http://127.0.0.1:8080"
-    assert set(NAMES) == {
-        "HOME",
-        "DATABASE_URL",
-        "RULES",
-        "PROFILE",
-        "TENANT",
-        "PUBLIC_URL",
-        "WEBHOOK_LOOPBACK",
-    }
+    names = {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", "PUBLIC_URL", "WEBHOOK_LOOPBACK"}
+    assert set(NAMES) == {*names, *outside.NAMES}
     assert not settings.webhook_loopback
 
 
@@ -142,18 +136,19 @@ HTTPS = "https"
 )
 def test_a_public_address_is_https_and_a_host_and_nothing_else(url: str) -> None:
     for profile in Profile:
-        environment = {"GOVERNANCE_PUBLIC_URL": url, "GOVERNANCE_PROFILE": profile.value}
+        environment = {**PROD, "GOVERNANCE_PUBLIC_URL": url, "GOVERNANCE_PROFILE": profile.value}
         with pytest.raises(SettingsError, match="GOVERNANCE_PUBLIC_URL: https, a host"):
             read_settings(environment, packaged_rules())
 
 
 def test_the_public_address_of_prod_is_said_and_never_guessed() -> None:
-    prod = {"GOVERNANCE_PROFILE": "prod"}
-    assert read_settings(prod, packaged_rules()).public_url is None
-    said = read_settings({**prod, "GOVERNANCE_PUBLIC_URL": f"{HTTPS}://pdp.example:8443"}, packaged_rules())
+    unsaid = {name: value for name, value in PROD.items() if name != "GOVERNANCE_PUBLIC_URL"}
+    with pytest.raises(SettingsError, match="PUBLIC_URL: prod needs it"):
+        read_settings(unsaid, packaged_rules())
+    said = read_settings({**PROD, "GOVERNANCE_PUBLIC_URL": f"{HTTPS}://pdp.example:8443"}, packaged_rules())
     assert said.public_url == f"{HTTPS}://pdp.example:8443"
-    with pytest.raises(SettingsError, match="PUBLIC_URL"):
-        read_settings({**prod, "GOVERNANCE_PUBLIC_URL": "http://127.0.0.1:8080"}, packaged_rules())
+    with pytest.raises(SettingsError, match="PUBLIC_URL: https"):
+        read_settings({**PROD, "GOVERNANCE_PUBLIC_URL": "http://127.0.0.1:8080"}, packaged_rules())
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o601])

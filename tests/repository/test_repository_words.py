@@ -12,6 +12,9 @@ HOSTS = {
     "localhost",
     "www.apache.org",  # the licence's own text
     "www.w3.org",  # names of XML vocabularies
+    "purl.org",  # as above
+    "schema.org",  # as above
+    "w3id.org",  # as above
 }
 RESERVED = (".example", ".invalid", ".test", ".localhost", "example.com", "example.org", "example.net")
 HOST = re.compile(r"https?://\[?([A-Za-z0-9.:\u4e00-\u9fff-]*[A-Za-z0-9])")

@@ -1,0 +1,76 @@
+"""What must hold when somebody is shown a notice: it is on record and fits, and they are not asked too soon.
+
+Reads, decides and puts the answer into words that stay as evidence; what is recorded is up to the desk
+(``governance.consenting``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from consent import eventlog, noticeboard, registry
+from consent.listing import Terms
+from consent.notices import Misfit, misfit
+from consent.prompting import quiet_until
+from policies.book import RuleBook
+from policies.terms import Category, Purpose, SubjectId
+from policies.transaction import Transaction
+
+
+class UnfitConsentError(Exception):
+    """Consent cannot be given for this purpose or category, or this consent waits for no code."""
+
+
+class MisfitNoticeError(Exception):
+    """What is to be agreed to does not fit the notice it names; ``misfit`` says how."""
+
+    def __init__(self, how: Misfit) -> None:
+        super().__init__(how.value)
+        self.misfit = how
+
+
+class AskedTooSoonError(Exception):
+    """The person said no to this purpose lately, and must not be asked before ``until`` (milliseconds)."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__("asked_too_soon")
+        self.until = until
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How it came that somebody sees a notice.
+
+    ``opened``: the person opened the page of their own accord, so it is no asking again. ``served`` is the
+    consent whose notice was recorded as shown before; without it, showing and ticking are recorded at once.
+    """
+
+    opened: bool = False
+    served: str | None = None
+
+
+def refuse_unfit(book: RuleBook, terms: Terms) -> None:
+    """Refuse a purpose for which nobody is asked, or a category that the rules do not know."""
+    purpose = book.purposes.get(Purpose(terms.purpose))
+    fitting = purpose is not None and purpose.consent_days > 0
+    if not fitting or any(Category(one) not in book.categories for one in terms.categories):
+        raise UnfitConsentError
+
+
+def locale_of(tx: Transaction, terms: Terms, now: int) -> str:
+    """Return the language of the notice that the terms name, or refuse what does not fit it."""
+    how, locale = misfit(noticeboard.versions_of(tx, terms.notice.partition("@")[0]), terms, now)
+    if how is not None:
+        raise MisfitNoticeError(how)
+    return locale
+
+
+def asked_from(tx: Transaction, book: RuleBook, subject: SubjectId, purpose: str, now: int) -> int:
+    """Return the instant from which the person may be asked about a purpose; 0 if never denied."""
+    return quiet_until(eventlog.events_of(tx, [subject])[subject], subject, purpose, now, book.limits)
+
+
+def shown_to(actor: registry.Actor, locale: str, prompt: Prompt) -> registry.Actor:
+    """Return the actor with what can be shown later: the language, and whether they came by themselves."""
+    opened = {"opened": "person"} if prompt.opened else {}
+    return replace(actor, evidence={**actor.evidence, "locale": locale, **opened})
