@@ -45,8 +45,10 @@ TARGETS = {
     "governance/decision.py": DECISION,
 }
 GOAL = 0.9
-PATIENCE_S = 120
-"""Seconds of CPU after which a mutant that does not end counts as killed."""
+PATIENCE_S = 40
+"""Seconds of CPU after which a mutant that does not end counts as killed; the tests alone take some eight."""
+ROOM_BYTES = 2 << 30
+"""Memory after which a mutant that only grows counts as killed."""
 WIDE = sys.stdout.isatty()
 
 
@@ -71,6 +73,7 @@ def tried(mutant: Mutant | None, groups: Sequence[Sequence[str]]) -> int:
     if child:
         return child
     resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE_S, PATIENCE_S))
+    resource.setrlimit(resource.RLIMIT_AS, (ROOM_BYTES, ROOM_BYTES))
     if mutant is not None:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
