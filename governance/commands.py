@@ -14,6 +14,7 @@ from typing import Final
 
 from governance import seeding
 from governance.checkpoints import Checkpoints
+from governance.erasureledger import ErasureLedger
 from governance.settings import Profile, Settings, read_settings
 from governance.wiring import (
     Service,
@@ -23,6 +24,7 @@ from governance.wiring import (
     load_ring,
     load_rules,
     open_database,
+    wall_clock,
 )
 from policies.book import packaged_rules
 
@@ -76,19 +78,20 @@ def serve(chosen: argparse.Namespace) -> int:
 
 
 def worker(chosen: argparse.Namespace) -> int:
-    """Deliver webhooks until told to stop, or (``--once``) what is due now."""
+    """Deliver webhooks and do the daily work until told to stop, or (``--once``) what is due now."""
     from governance.delivering import Worker  # noqa: PLC0415 - only this command delivers by itself
 
     service = assemble(settings())
     try:
         if chosen.once:
             made = service.delivering.round()
+            service.tidy()
             _say(chosen, {"attempts": made}, f"已尝试 {made} 次投递 / delivery attempts made")
             return DONE
         stopping = threading.Event()
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, lambda *_: stopping.set())
-        worker = Worker(service.delivering)
+        worker = Worker(service.delivering, daily=service.tidy)
         worker.start()
         _say(chosen, {"worker": "ready"}, "正在投递，按 Ctrl-C 结束 / delivering; Ctrl-C ends it")
         sys.stdout.flush()
@@ -117,15 +120,17 @@ def doctor(chosen: argparse.Namespace) -> int:
         ("rules", lambda: load_rules(current.rules)),
         ("database and log", lambda: assemble(current).close()),
         ("rules in force", lambda: _examine_rules(current)),
+        ("list of erasures", lambda: list(ErasureLedger(current.erasures).entries())),
+        ("calendars", lambda: _note_on_calendars(current)),
     ]
     found = []
     for name, check in checks:
         try:
-            check()
+            note = check()
         except Exception as error:  # noqa: BLE001 - a doctor reports every illness, whatever it is
             found.append({"check": name, "well": False, "detail": str(error) or type(error).__name__})
         else:
-            found.append({"check": name, "well": True, "detail": ""})
+            found.append({"check": name, "well": True, "detail": note if isinstance(note, str) else ""})
     lines = [f"{'✓' if one['well'] else '✗'} {one['check']}  {one['detail']}".rstrip() for one in found]
     _say(chosen, {"checks": found}, "\n".join(lines))
     return DONE if all(one["well"] for one in found) else FAILED
@@ -142,6 +147,18 @@ def _examine_rules(current: Settings) -> None:
             )
     finally:
         service.close()
+
+
+def _note_on_calendars(current: Settings) -> str:
+    """Return what to do where a calendar is missing: advice, as such deadlines are only ever earlier."""
+    deadlines = load_rules(current.rules).book.deadlines
+    gaps = deadlines.inexact(wall_clock())
+    if not gaps:
+        return ""
+    return (
+        f"no calendar of working days for requests of now under {', '.join(gaps)}: their deadlines are "
+        "counted in plain days, which is earlier. Add the [[year]] to calendar.toml and publish the rules"
+    )
 
 
 def openapi(_chosen: argparse.Namespace) -> int:

@@ -41,6 +41,7 @@ _INCIDENTS: Final = 50
 _LOOK_EVERY_MS: Final = 60_000
 _THREADS: Final = 4
 _POLL_S: Final = 0.5
+_DAY_S: Final = 24 * 3600.0
 _ACTOR: Final = LogActor(Party(ActorType.SYSTEM, "webhooks"))
 _log = logging.getLogger("governance.delivering")
 
@@ -203,13 +204,21 @@ class Delivering:
 
 
 class Worker:
-    """Threads that deliver until told to stop."""
+    """Threads that deliver until told to stop, and do the ``daily`` work at once and then every day."""
 
-    def __init__(self, delivering: Delivering, *, threads: int = _THREADS, poll_s: float = _POLL_S) -> None:
+    def __init__(
+        self,
+        delivering: Delivering,
+        *,
+        daily: Callable[[], object] = lambda: None,
+        threads: int = _THREADS,
+        poll_s: float = _POLL_S,
+    ) -> None:
         self._delivering = delivering
+        self._daily = daily
         self._poll_s = poll_s
         self._stopping = threading.Event()
-        work = [self._keep_making_out, *[self._keep_delivering] * threads]
+        work = [self._keep_making_out, self._keep_house, *[self._keep_delivering] * threads]
         self._threads = [threading.Thread(target=one, name="webhooks") for one in work]
 
     def start(self) -> None:
@@ -229,6 +238,11 @@ class Worker:
             self._quietly(self._delivering.look_for_silence)
             self._stopping.wait(self._poll_s)
 
+    def _keep_house(self) -> None:
+        while not self._stopping.is_set():
+            self._quietly(self._daily)
+            self._stopping.wait(_DAY_S)
+
     def _keep_delivering(self) -> None:
         while not self._stopping.is_set():
             if not self._quietly(self._delivering.deliver):
@@ -239,5 +253,5 @@ class Worker:
         try:
             return work()
         except Exception as error:  # noqa: BLE001 - a thread that dies of one bad row delivers nothing any more
-            _log.error("webhooks wait", extra={"cause": type(error).__name__})
+            _log.error("the worker goes on without it", extra={"cause": type(error).__name__})
             return None

@@ -1,24 +1,29 @@
 """Who was erased, in a file outside the database: what a restored backup must not bring back.
 
 Promises that a line is on the disk, with its folder entry, before ``append`` returns, that lines are only
-ever added, and that a line which a crash cut short is passed over and never runs into the next one. It lies
-beside the lock store, so that whoever restores the database does not restore it as well. A line holds a
-member's id, which is random, the request's id and the instant; nothing else.
+ever added, that a line which a crash cut short is passed over and never runs into the next one, and that a
+whole line that was changed afterwards is found: it carries a digest of itself. The file lies beside the lock
+store, so that whoever restores the database does not restore it as well. A line holds a member's id, which
+is random, the request's id and the instant; nothing else.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from policies.identifiers import Prefix, kind_of
 from policies.terms import SubjectId
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_PLAIN: Final = 1
+"""The lines of older versions, which carry no digest."""
+_SUM: Final = 16
 
 
 class ErasureLedgerError(Exception):
@@ -56,7 +61,13 @@ class ErasureLedger:
         Raises:
             ErasureLedgerError: it could not be written; then nothing may be erased either.
         """
-        body = {"v": _FORMAT, "subject": erased.subject, "request": erased.request, "at": erased.at}
+        body: dict[str, object] = {
+            "v": _FORMAT,
+            "subject": erased.subject,
+            "request": erased.request,
+            "at": erased.at,
+        }
+        body["sum"] = _sum(body)
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_APPEND)
             try:
@@ -64,7 +75,7 @@ class ErasureLedger:
                 end = os.lseek(handle, 0, os.SEEK_END)
                 # A line that a crash cut short is closed first, so that it spoils itself and no other.
                 torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
-                line = (b"\n" if torn else b"") + json.dumps(body, separators=(",", ":")).encode() + b"\n"
+                line = (b"\n" if torn else b"") + _spelt(body) + b"\n"
                 if os.write(handle, line) != len(line):
                     raise ErasureLedgerError("the list of erasures cannot be written")
                 os.fsync(handle)
@@ -79,16 +90,36 @@ class ErasureLedger:
         Raises:
             ErasureLedgerError: a whole line is none of ours.
         """
-        for line in self._path.read_bytes().split(b"\n"):
-            try:
-                body = json.loads(line)
-            except ValueError:
-                continue  # never acknowledged: ``append`` did not return
-            if not isinstance(body, dict) or body.get("v") != _FORMAT:
-                raise ErasureLedgerError(f"{self._path} holds a line of another version")
-            if kind_of(str(body["subject"])) is not Prefix.MEMBER:
-                raise ErasureLedgerError(f"{self._path} is damaged; restore it from its backup")
-            yield Erased(SubjectId(body["subject"]), str(body["request"]), int(body["at"]))
+        for number, line in enumerate(self._path.read_bytes().split(b"\n"), start=1):
+            if line.endswith(b"}"):
+                yield self._entry(line, number)
+            # Any other line was never acknowledged: ``append`` did not return.
+
+    def _entry(self, line: bytes, number: int) -> Erased:
+        damaged = ErasureLedgerError(
+            f"line {number} of {self._path} is damaged; restore the file from its backup"
+        )
+        try:
+            body = json.loads(line)
+            version, subject = body["v"], str(body["subject"])
+            erased = Erased(SubjectId(subject), str(body["request"]), int(body["at"]))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise damaged from None
+        if version not in (_FORMAT, _PLAIN):
+            raise ErasureLedgerError(f"line {number} of {self._path} is of another version")
+        if version == _FORMAT and body.pop("sum", None) != _sum(body):
+            raise damaged
+        if kind_of(subject) is not Prefix.MEMBER:
+            raise damaged
+        return erased
+
+
+def _spelt(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _sum(body: Mapping[str, object]) -> str:
+    return hashlib.sha256(_spelt(body)).hexdigest()[:_SUM]
 
 
 def _keep_name(path: Path) -> None:

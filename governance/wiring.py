@@ -122,6 +122,11 @@ class Service:
         """The rules used last, for titles, pages and texts; decisions look at the pointer themselves."""
         return self.keeper.latest
 
+    def tidy(self) -> None:
+        """Do the work of a day: transitions at 14 and 18, values that have been kept long enough."""
+        self.transitions.run(self.clock())
+        self.retaining.run(self.clock())
+
     def close(self) -> None:
         """Give the database back."""
         self.database.close()

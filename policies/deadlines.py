@@ -112,6 +112,10 @@ class Deadlines:
             return None
         return _end_of(months_after(_day_of(asked_at), known.length + known.extension_months))
 
+    def inexact(self, now: int) -> tuple[str, ...]:
+        """Return the regimes under which a request of now gets an earlier deadline for want of a calendar."""
+        return tuple(regime for regime in self.regimes if not self.due(regime, now).exact)
+
     def _working_days_after(self, calendar: str, day: date, count: int) -> date:
         while count:
             day += timedelta(days=1)

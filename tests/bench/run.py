@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import consent_bench
 import import_bench
 import load
 import policy_bench
@@ -263,6 +264,8 @@ def main() -> int:
         print("\nHTTP ", end="", flush=True)
         seeded(home)
         rows += http_rows(home)
+        print("\nconsent ", end="", flush=True)
+        rows += consent_bench.measure()
         print("\nimport ", end="", flush=True)
         rows += import_bench.measure()
         print("\nwithdrawal ", end="", flush=True)

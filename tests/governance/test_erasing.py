@@ -272,3 +272,26 @@ def test_a_line_that_a_crash_cut_short_spoils_itself_and_no_other(tmp_path) -> N
         assert len(found) <= 3
     with pytest.raises(FileExistsError):
         ErasureLedger.create(tmp_path / "erasures.jsonl")
+
+
+def test_a_whole_line_that_was_changed_stops_the_reading_and_is_named(tmp_path) -> None:
+    path = tmp_path / "erasures.jsonl"
+    ledger = ErasureLedger.create(path)
+    for at in (1, 2):
+        ledger.append(Erased(SubjectId(new_id(Prefix.MEMBER)), new_id(Prefix.RIGHT), at))
+    whole = path.read_bytes()
+    first = whole.index(b"\n")
+    for place in range(first - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ErasureLedgerError, match="line 1 of"):
+            list(ledger.entries())
+
+
+def test_lines_of_older_versions_without_a_digest_are_read(tmp_path) -> None:
+    path, one = tmp_path / "erasures.jsonl", Erased(SubjectId(new_id(Prefix.MEMBER)), new_id(Prefix.RIGHT), 7)
+    ledger = ErasureLedger.create(path)
+    path.write_text(
+        f'{{"v":1,"subject":"{one.subject}","request":"{one.request}","at":7}}\n', encoding="ascii"
+    )
+    ledger.append(one)
+    assert list(ledger.entries()) == [one, one]

@@ -9,18 +9,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import living
 import pytest
 import receivers
-from living import Template
+from living import DAY, Template
 from receivers import Got, announce, register
 
+from consent.ages import reached_at
 from governance import world
 from governance.announcing import Told
 from governance.app import build
-from governance.delivering import LEASE_MS
+from governance.delivering import LEASE_MS, Worker
 from governance.wiring import wall_clock
 
 
@@ -89,6 +91,22 @@ def test_in_development_the_serving_process_delivers_by_itself(
     assert arrived.wait(60)
     wire.close()
     assert [one.id for one in receiver.got] == [event]
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_the_worker_announces_who_comes_of_age_and_deletes_what_is_over(
+    seeded_copy: tuple[Template, Path, str],
+) -> None:
+    house = receivers.open_house(seeded_copy)
+    house.clock.now = reached_at(date(2017, 5, 21), 14) - DAY
+    done = threading.Event()
+    worker = Worker(house.service.delivering, daily=lambda: (house.service.tidy(), done.set()))
+    worker.start()
+    assert done.wait(60)
+    worker.stop()
+    acts = {one.act for one in house.log()}
+    assert {"transition.announced.14", "retention.swept"} <= acts
+    house.service.close()
 
 
 @pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)

@@ -64,6 +64,11 @@ def test_a_year_that_nobody_entered_is_refused_and_never_makes_a_deadline_later(
     assert (unknown.at, unknown.exact) == (at("2027-01-05T00:00"), False)
 
 
+def test_what_lacks_a_calendar_is_told_before_anybody_asks_under_it() -> None:
+    assert DEADLINES.inexact(at("2026-11-24T12:00")) == ()
+    assert DEADLINES.inexact(at("2026-12-20T12:00")) == ("pipl",)
+
+
 @given(asked=st.dates(date(2026, 1, 1), date(2026, 12, 31)))
 def test_whoever_counts_without_a_calendar_is_early_rather_than_late(asked: date) -> None:
     found = DEADLINES.due("pipl", at(f"{asked}T12:00"))
