@@ -138,6 +138,27 @@ def hidden_categories(
     return frozenset(one for one in categories if _is_hidden(facts, above(one), viewer))
 
 
+def restricted_categories(
+    events: Sequence[Event],
+    purpose: Purpose,
+    categories: Iterable[Category],
+    now: int,
+    birth: date | None,
+    book: RuleBook,
+) -> frozenset[Category]:
+    """Return those of the categories whose use for the purpose is restricted to storage."""
+    if not any(event.kind == EventKind.RESTRICTED for event in events) or purpose not in book.purposes:
+        return frozenset()
+    facts = Facts(events, events[0].subject_id, now, None, birth)
+    found = set()
+    for category in categories:
+        asked = Question(facts.subject_id, purpose, category, "", "", now, birth)
+        denials = case_of(facts, asked, book.purposes[purpose], book, NO_NOTICES).denials()
+        if any(denial.kind == EventKind.RESTRICTED for denial in denials):
+            found.add(category)
+    return frozenset(found)
+
+
 def state_of(
     events: Iterable[Event],
     consent_id: str,

@@ -98,7 +98,11 @@ def _decide_field(
         further = _decide_with(lift, book, plan, action, entry, purpose, facts)
         if _gain(further) > _gain(best):
             best = further
-    return best
+    return best._replace(valid_until=_earliest(best.valid_until, facts.changes_at))
+
+
+def _earliest(*ends: int | None) -> int | None:
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _gain(decision: FieldDecision) -> tuple[Level, bool]:
@@ -136,6 +140,8 @@ def _decide_with(
     protected = _protected_child(facts, standing) and not broken
     if verdict.level is Level.HIDDEN or protected:
         return _withheld(entry, verdict, standing, protected, shared=entry.category in facts.shared)
+    if _is_stored_only(entry.category, facts, standing) and not broken:
+        return _hide(field, Reason.RESTRICTED)
     if hidden:
         verdict = plan.verdict(
             facts.roles, field, action, facts.relation, purpose, conditions | {Condition.HIDDEN: True}
@@ -149,7 +155,7 @@ def _decide_with(
     ends = [decision.valid_until, lift.approval and lift.approval.until]
     ends += [facts.ticket] if _rests_on(Condition.TICKET, book, verdict) else []
     ends += [facts.shared.get(entry.category)] if _rests_on(Condition.SHARED, book, verdict) else []
-    return decision._replace(valid_until=min((end for end in ends if end is not None), default=None))
+    return decision._replace(valid_until=_earliest(*ends))
 
 
 def _rests_on(condition: Condition, book: RuleBook, verdict: Verdict) -> bool:
@@ -195,6 +201,13 @@ def _protected_child(facts: Facts, standing: Standing | None) -> bool:
         return False
     child = facts.age is None or facts.age < _CHILD
     return child and (standing is None or not standing.permits)
+
+
+def _is_stored_only(category: Category, facts: Facts, standing: Standing | None) -> bool:
+    """Say whether a restriction withholds: from everybody but the person, unless agreed to again since."""
+    if facts.relation is Relation.SELF or category not in facts.restricted:
+        return False
+    return standing is None or not standing.permits
 
 
 def _collectable(entry: FieldEntry, purpose: Purpose, facts: Facts, standing: Standing | None) -> bool:
@@ -297,6 +310,8 @@ def decide_send(
     refusals: list[Reason] = []
     if verdict.level is not Level.FULL:
         refusals.append(_why_not_sent(verdict, standing, conditions))
+    elif _is_stored_only(entry.category, facts, standing):
+        refusals.append(Reason.RESTRICTED)
     if screened is ScreeningOutcome.BLOCK:
         refusals.append(Reason.CONTENT_BLOCKED)
     if terms.screening is ScreeningPurpose.MARKETING and slots_left <= 0:

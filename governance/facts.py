@@ -17,9 +17,10 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, or_, select
 
 from consent import eventlog, noticeboard
-from consent.ages import age_on
+from consent.ages import DAY_MS, MAJORITY, age_on, next_transition
 from consent.events import Event, EventKind
-from consent.rules import Question, Standing, hidden_categories, standings
+from consent.resets import awaits_reset
+from consent.rules import Question, Standing, hidden_categories, restricted_categories, standings
 from consent.sharing import shared_until
 from consent.superseding import Notices
 from governance.grounds import Approved, Facts
@@ -37,6 +38,7 @@ from policies.terms import (
     Role,
     Scope,
     SubjectId,
+    Tier,
 )
 from policies.transaction import Transaction
 
@@ -129,7 +131,7 @@ class _Office(NamedTuple):
 class _Between(NamedTuple):
     """What is on record between one actor and one subject."""
 
-    ties: list[tuple[str, Role]]
+    ties: list[tuple[str, Role, int | None]]
     tickets: list[int]
     approvals: list[tuple[Action, Purpose, str, Approved]]
 
@@ -178,7 +180,7 @@ def _between(
         if relation == TICKET:
             found[subject, actor].tickets.append(until)
         else:
-            found[subject, actor].ties.append((relation, Role(role)))
+            found[subject, actor].ties.append((relation, Role(role), until))
     for subject, actor, act, purpose, fields, approval, until in tx.rows(_APPROVALS, asked):
         found[subject, actor].approvals.append((act, purpose, fields, Approved(approval, until)))
     return found
@@ -203,11 +205,16 @@ def _facts(
     roles = frozenset((Scope.ORG, role) for role in (office.roles if office is not None else ()))
     relation = Relation.NONE
     try:
-        relation, held = _tied(ties)
-        roles |= held
         birth = known.birth(one.subject)
         age = None if birth is None else age_on(birth, now)
+        # Guardianship ends with the day, not with the job that records its end.
+        ties = [tie for tie in ties if tie[0] != Relation.WARD or age is None or age < MAJORITY]
+        relation, held = _tied(ties)
+        roles |= held
         agreed, hides = _consent(book, one, events, notices, birth, now)
+        categories = _categories(book, one.fields)
+        if relation is not Relation.SELF and awaits_reset(events, birth, now):
+            hides |= {word for word in categories if book.categories[word].tier is Tier.HIDEABLE}
         asked = None if row is None else SAME_GENDER_ADVISOR in row.wishes
         return Facts(
             kind,
@@ -223,6 +230,8 @@ def _facts(
             same_gender_asked=asked,
             other_gender=_other(office, known, one.subject) if asked else None,
             shared=_shared(book, one, events, birth, now),
+            restricted=restricted_categories(events, one.purpose, categories, now, birth, book),
+            changes_at=_changes_at(ties, birth, now) if roles else None,
         )
     except Exception:  # noqa: BLE001 - whatever went wrong with this subject's facts: hide, and record that
         return Facts(kind, relation, roles, None, {}, frozenset(), frozenset(), now, usable=False)
@@ -251,12 +260,21 @@ def _other(office: _Office | None, known: Known, subject: SubjectId) -> bool | N
     return None if gender is None else office.gender != gender
 
 
-def _tied(ties: Sequence[tuple[str, Role]]) -> tuple[Relation, frozenset[tuple[Scope, Role]]]:
+def _changes_at(ties: Sequence[tuple[str, Role, int | None]], birth: date | None, now: int) -> int | None:
+    """Return an instant before which neither a tie ends nor an age is reached; None if neither ever does."""
+    changes = [until for _, _, until in ties if until is not None]
+    ages = None if birth is None else next_transition(birth, now)
+    if ages is not None:
+        changes.append(min(ages, now + DAY_MS))
+    return min(changes, default=None)
+
+
+def _tied(ties: Sequence[tuple[str, Role, int | None]]) -> tuple[Relation, frozenset[tuple[Scope, Role]]]:
     """Return the strongest relation and the roles held through relations.
 
     Raises ValueError for a relation that this version does not know: a newer one may mean a restriction.
     """
-    known = [(Relation(tie), role) for tie, role in ties]
+    known = [(Relation(tie), role) for tie, role, _ in ties]
     strongest = min((tie for tie, _ in known), key=_STRENGTH.__getitem__, default=Relation.NONE)
     return strongest, frozenset((_SCOPE_OF[tie], role) for tie, role in known)
 

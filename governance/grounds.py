@@ -39,8 +39,10 @@ class Facts(NamedTuple):
     ``usable`` is False when a fact could not be collected; everything is then hidden. ``ticket`` is when the
     ticket open with the actor ends. ``approvals`` maps the fields that an approval on record covers for
     exactly this actor, act and purpose, ``shared`` the categories that the subject shares with this actor for
-    this purpose to the end of that (None: no end). ``emergency``: whoever asks gave a reason why life or
-    health is at stake. What is None is not known.
+    this purpose to the end of that (None: no end), ``restricted`` those that may only be stored.
+    ``changes_at`` is an instant before which time alone changes nothing between the two (None: never); where
+    the subject is a minor it lies no more than a day ahead, so that no answer tells a birthday.
+    ``emergency``: whoever asks gave a reason why life or health is at stake. What is None is not known.
     """
 
     kind: SubjectKind | None
@@ -58,6 +60,8 @@ class Facts(NamedTuple):
     other_gender: bool | None = None
     emergency: bool = False
     shared: Mapping[Category, int | None] = MappingProxyType({})
+    restricted: frozenset[Category] = frozenset()
+    changes_at: int | None = None
 
     @property
     def known(self) -> bool:

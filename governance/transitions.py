@@ -24,6 +24,7 @@ from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from consent import registry
 from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, reached_at
 from consent.events import Capacity
+from consent.resets import RECORDER
 from governance import moving
 from governance.approvalrecords import lapse
 from governance.database import Database
@@ -42,8 +43,8 @@ BATCH: Final = 100
 """How many birth dates are opened in one transaction, with one entry in the log."""
 
 _relation, _subject, _transition = RelationRow.__table__, Subject.__table__, Transition.__table__
-_SYSTEM: Final = Party(ActorType.SYSTEM, "lifecycle")
-_PROTECTOR: Final = registry.Actor("lifecycle", Capacity.SERVICE, {"reason": Reason.AGE_TRANSITION.value})
+_SYSTEM: Final = Party(ActorType.SYSTEM, RECORDER)
+_PROTECTOR: Final = registry.Actor(RECORDER, Capacity.SERVICE, {"reason": Reason.AGE_TRANSITION.value})
 _runs: Final = or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now"))
 _MINORS: Final = (
     select(_relation.c.subject_id)
