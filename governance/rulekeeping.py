@@ -157,8 +157,7 @@ class RuleKeeper:
         with self._loading:
             if pointer in self._sealed and pointer.fingerprint in self._known:
                 return True
-            genuine = hmac.compare_digest(pointer.seal, self.seal(pointer))
-            rules = self._read(pointer.fingerprint) if genuine else None
+            rules = self._read(pointer.fingerprint) if self.is_genuine(pointer) else None
             if rules is None:
                 self._failed |= {pointer}
                 return False
@@ -208,6 +207,10 @@ class RuleKeeper:
             ArchiveError: the bytes are not an archive.
         """
         return self._load(archive)
+
+    def is_genuine(self, pointer: Pointer) -> bool:
+        """Say whether a pointer was made by this service and not with the database's own tools."""
+        return hmac.compare_digest(pointer.seal, self.seal(pointer))
 
     def seal(self, pointer: Pointer) -> bytes:
         """Return the seal that makes a pointer genuine."""

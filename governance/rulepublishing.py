@@ -22,7 +22,7 @@ from audit.entry import Verdict as LogVerdict
 from audit.records import AuditEntry
 from governance.database import Database
 from governance.records import Actor, RulePointer, RuleVersion
-from governance.rulekeeping import IN_FORCE, REHEARSED, Pointer, RuleKeeper
+from governance.rulekeeping import IN_FORCE, REHEARSED, Pointer, RuleKeeper, RulesUnavailableError
 from policies.identifiers import Prefix, kind_of
 from policies.terms import ActorId
 from policies.transaction import Transaction
@@ -175,6 +175,22 @@ class RuleDesk:
             _log(tx, "rules.published", SYSTEM, version, now)
             tx.commit()
         return True
+
+    def outlived(self) -> Version | None:
+        """Return the version in force if this program cannot use it any more, as after an upgrade.
+
+        None where it can be used, and where the pointer is not genuine: that is for people to look into.
+        """
+        with self._database.reading() as tx:
+            held = self._held(tx, IN_FORCE)
+            version = None if held is None or not self._keeper.is_genuine(held) else _one(tx, held.number)
+        if version is None:
+            return None
+        try:
+            self._keeper.version(version.fingerprint)
+        except RulesUnavailableError:
+            return version
+        return None
 
     def draft(self, archive: bytes, fingerprint: str, note: str, by: ActorId, now: int) -> Version:
         """Keep a version as a draft. The rules were loaded strictly before; a twin is the version it was."""

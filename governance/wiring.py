@@ -52,7 +52,7 @@ from governance.retaining import Retaining
 from governance.rights import Rights
 from governance.rightsdeciding import RightsDeciding
 from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
-from governance.rulepublishing import RuleDesk
+from governance.rulepublishing import SYSTEM, RuleDesk
 from governance.settings import Profile, Settings
 from governance.sharing import Sharing
 from governance.signing import DocumentSigner
@@ -203,14 +203,31 @@ def initialise(settings: Settings) -> None:
         checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
         checkpoints.create_log(f"{ring.tenant}.governance/audit/main")
         keeper = _keeper(database, ring, Finder())
-        if not _has_rules(keeper, database):
-            RuleDesk(database, keeper).establish(
-                pack(settings.rules), rules.book.fingerprint, "init", wall_clock()
-            )
+        desk = RuleDesk(database, keeper)
+        if not _has_rules(keeper, database) or _outlived(desk, settings):
+            desk.establish(pack(settings.rules), rules.book.fingerprint, "init", wall_clock())
         if not settings.erasures.exists():
             ErasureLedger.create(settings.erasures)
     finally:
         database.close()
+
+
+def _outlived(desk: RuleDesk, settings: Settings) -> bool:
+    """Say whether the rules in force are an earlier program's that this one cannot use and may replace.
+
+    Without usable rules nothing is decided, so the operator's hand may put others in force, and the log says
+    so. What people published is not thrown away for our own: the operator names the folder that replaces it.
+    """
+    version = desk.outlived()
+    if version is None:
+        return False
+    if version.drafted_by != SYSTEM and not settings.rules_given:
+        raise StartError(
+            f"version {version.number} of the rules is in force and cannot be used by this program. Take its "
+            "folder, mend what this names: governance policy test FOLDER; then put it in force with: "
+            "GOVERNANCE_RULES=FOLDER governance init"
+        )
+    return True
 
 
 def assemble(
@@ -372,5 +389,5 @@ def _refuse_other_rules(
         assert keeper.latest.book.grants
     except RulesUnavailableError as error:
         raise StartError(
-            f"the rules in force cannot be used by this version ({error}); see: governance policy test"
+            f"the rules in force cannot be used by this program ({error}); after an upgrade: governance init"
         ) from None
