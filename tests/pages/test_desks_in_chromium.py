@@ -10,6 +10,7 @@ from happenings import office_acts, person_acts
 from page_stage import LANGUAGES, SIZES, Served, screenshots, stays_within, visit
 from playwright.sync_api import Browser
 
+from consent.listing import Terms
 from governance import world
 from governance.acting import On
 from governance.app import build
@@ -18,6 +19,7 @@ from governance.identity import Caller
 from governance.loopback import serving
 from governance.rights import Wish
 from governance.rightsrecords import Right
+from governance.seeding import notice
 from governance.story import Stage
 from governance.wiring import Service
 from policies.identifiers import Prefix, new_id
@@ -106,3 +108,35 @@ def test_an_opt_out_link_ends_it_with_one_button_and_without_signing_in(
     assert page.locator("main button").count() == 0
     page.screenshot(path=screenshots(tmp_path) / f"opted-out-{spoken}-phone.png")
     context.close()
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+def test_the_link_of_a_mail_confirms_by_its_button_and_not_by_being_looked_at(
+    chromium: Browser, waiting: Served, tmp_path: Path, spoken: str
+) -> None:
+    service = waiting.stage.service
+    terms = Terms("marketing.direct", frozenset({"outreach.sms"}), "", notice("marketing.direct"))
+    member = SubjectId(world.ZHOU_MING.id)
+    ticked = service.consenting.tick(person_acts(world.ZHOU_MING), member, terms, service.clock())
+
+    def state() -> str:
+        mine = service.consenting.of_member(member, service.clock())
+        return next(state.value for one, state in mine if one.consent_id == ticked.consent_id)
+
+    with visit(chromium, waiting, world.ZHOU_MING, spoken, SIZES["phone"], java_script_enabled=False) as (
+        page,
+        complaints,
+    ):
+        page.goto("/centre/outbox")
+        page.screenshot(path=screenshots(tmp_path) / f"outbox-{spoken}-phone.png")
+        page.locator(".card a").first.click()
+        page.screenshot(path=screenshots(tmp_path) / f"confirm-{spoken}-phone.png")
+        assert state() == "unconfirmed"
+        box = page.locator("main button").bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        page.locator("main button").click()
+        page.screenshot(path=screenshots(tmp_path) / f"confirmed-{spoken}-phone.png")
+        assert state() == "consent_given"
+        assert stays_within(page)
+        assert complaints == []
