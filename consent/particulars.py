@@ -20,7 +20,7 @@ from policies.entries import PurposeEntry
 from policies.terms import Category, Purpose, Tier
 
 _HOME: Final = "cn"
-_METHODS: Final = {
+METHODS: Final = {
     "collect": ("dpv:Collect",),
     "store": ("dpv:Store",),
     "use": ("dpv:Use",),
@@ -174,7 +174,7 @@ def _operations(what: Agreed) -> list[str]:
         found += ["dpv:Share"] if what.consent.terms.recipient else []
     else:
         told = what.contents.methods
-        found = [term for method, terms in _METHODS.items() if method in told for term in terms]
+        found = [term for method, terms in METHODS.items() if method in told for term in terms]
     if what.purpose.profiled:
         found.append("dpv:Profiling")
     if what.goes_abroad:

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from rdflib import Graph
 from test_standing_properties import logs
 
-from consent.events import Event
-from consent.lifelines import Names, history
-from consent.listing import consents_in
+from consent.events import Event, EventKind
+from consent.lifelines import Names, Status, history
+from consent.listing import GIVEN, Consent, consents_in, questions_of, state
 from consent.notices import Contents, Notice, Shown, Wording
 from consent.receipts import Issue, Party, RetiredTermsError, receipt
 from consent.replaying import Life
+from consent.rules import standings
 from consent.vocabulary import CONTEXT
 from policies.canonical import canonical
 from policies.instants import rfc3339
@@ -378,28 +379,53 @@ def test_hiding_the_data_leaves_no_trace_in_a_receipt() -> None:
 # --- the past stays what it was
 
 
-@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.sampled_from(["adult", "teen", "child", "almost_14", "almost_18"]).flatmap(
-        lambda person: st.tuples(st.just(person), logs(person, "service.health", "health.record"))
-    ),
-    st.tuples(st.integers(2, 400), st.integers(2, 400)).map(sorted),
-)
+TOLD = st.sampled_from(
+    [
+        (person, purpose, category)
+        for person in ("adult", "teen", "child", "almost_14", "almost_18")
+        for purpose, category in (
+            ("service.health", "health.record"),
+            ("service.household", "finance.account"),
+            ("marketing.profiled", "content.history"),
+            ("analytics.usage", "contact.email"),
+        )
+    ]
+).flatmap(lambda one: st.tuples(st.just(one[0]), logs(*one)))
+DAYS = st.integers(2, 400).map(lambda half: START + half * DAY // 2)
+PUBLISHED = notices(["n@1 0", "n@2 15 material"])
+often = settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def lines_at(person: str, log: Sequence[Event], consent: Consent, now: int) -> list[Status]:
+    known = [one for one in log if one.recorded_at <= now]
+    life = Life(consent, known, BIRTHS[person], BOOK, PUBLISHED, now)
+    return history(life, Names("subject", "actor", "acme"))
+
+
+@often
+@given(TOLD, st.tuples(DAYS, DAYS).map(sorted))
 def test_two_receipts_of_different_days_agree_about_the_past(
     told: tuple[str, list[Event]], days: list[int]
 ) -> None:
     person, log = told
-    published = notices(["n@1 0", "n@2 15 material"])
-    at = [START + day * DAY // 2 for day in days]
-    for consent in consents_in(one for one in log if one.recorded_at <= at[0]):
-        histories = [
-            history(
-                Life(consent, [e for e in log if e.recorded_at <= now], BIRTHS[person], BOOK, published, now),
-                Names("subject", "actor", "acme"),
-            )
-            for now in at
-        ]
-        assert histories[0] == histories[1][: len(histories[0])]
+    for consent in consents_in(one for one in log if one.recorded_at <= days[0]):
+        earlier, later = (lines_at(person, log, consent, now) for now in days)
+        assert earlier == later[: len(earlier)]
+
+
+@often
+@given(TOLD, DAYS)
+def test_a_receipt_ends_with_given_exactly_where_the_consent_permits_something(
+    told: tuple[str, list[Event]], now: int
+) -> None:
+    person, log = told
+    known = [one for one in log if one.recorded_at <= now and one.kind != EventKind.HIDDEN]
+    for consent in consents_in(known):
+        held = state(known, consent, BIRTHS[person], now, BOOK, PUBLISHED) in GIVEN
+        questions = questions_of(consent, BIRTHS[person], now)
+        permits = all(one.permits for one in standings(known, questions, BOOK, PUBLISHED))
+        last = lines_at(person, known, consent, now)[-1]
+        assert (last.term == "dpv:ConsentGiven") is (held and permits)
 
 
 # --- one spelling (RFC 8785)
