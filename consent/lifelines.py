@@ -1,22 +1,27 @@
 """What became of one consent, line by line, for its receipt: asked, given, ended, and by whom.
 
-Pure: a view over the events of a subject and the published notices. The last line is how the consent stands.
+Pure: a view over how the consent stood at each instant (``consent.replaying``). A line is dated at the
+instant of what decided it and names whoever did; time and rules speak through the controller. Two receipts
+of one consent agree about the past, whenever they were issued.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+import json
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from consent.events import Event, EventKind
-from consent.listing import GIVEN, Consent, questions_of, state
-from consent.rules import Question, act_of
-from consent.superseding import Notices
+from consent.events import Capacity, Event, EventKind
+from consent.facts import stamp
+from consent.listing import GIVEN, Consent
+from consent.replaying import Life, Stand, stands
 from consent.vocabulary import urn
-from consent.weighing import confirm_before
-from policies.book import RuleBook
+from consent.weighing import DENIAL_REASONS, confirm_before
+from policies.identifiers import Prefix
 from policies.reasons import Reason
+
+ANOTHER_GUARDIAN: Final = "another-guardian"
+"""How a receipt calls a guardian who is neither the person nor the giver: not by a name, nor a pseudonym."""
 
 
 class Names(NamedTuple):
@@ -27,105 +32,124 @@ class Names(NamedTuple):
     controller: str
 
 
-class Life(NamedTuple):
-    """One consent with all that bears on it: its subject's events, the notices, the rules, at an instant."""
-
-    consent: Consent
-    events: Sequence[Event]
-    birth: date | None
-    book: RuleBook
-    notices: Notices
-    at: int
-    names: Names
-
-    @property
-    def questions(self) -> list[Question]:
-        """What to ask to learn how the consent stands."""
-        return questions_of(self.consent, self.birth, self.at)
-
-
 class Status(NamedTuple):
-    """One line of a consent's history. ``ends_at`` is None for what lasts."""
+    """One line of a consent's history. ``ends_at`` is None for what lasts.
+
+    ``reason`` is the code of why it does not hold, or not yet; empty where the term says all.
+    """
 
     at: int
     term: str
     by: str
     ends_at: int | None
     method: str
+    reason: str = ""
 
 
-_OF_EVENT: Final = {
-    EventKind.SERVED: "dpv:ConsentRequested",
-    EventKind.DEFERRED: "dpv:ConsentRequestDeferred",
-    EventKind.REFUSED: "dpv:ConsentRefused",
-    EventKind.WITHDRAWN: "dpv:ConsentWithdrawn",
-    EventKind.REVOKED: "dpv:ConsentRevoked",
-}
-_OF_STATE: Final = {
-    **dict.fromkeys(GIVEN, "dpv:ConsentGiven"),
-    Reason.UNCONFIRMED: "dpv:ConsentRequested",
+GIVEN_TERM: Final = "dpv:ConsentGiven"
+_REQUESTED: Final = "dpv:ConsentRequested"
+_ENDED: Final = "dpv:ConsentInvalidated"
+_TERMS: Final = {
     Reason.EXPIRED: "dpv:ConsentExpired",
     Reason.WITHDRAWN: "dpv:ConsentWithdrawn",
     Reason.REVOKED: "dpv:ConsentRevoked",
     Reason.REFUSED_BY_PERSON: "dpv:ConsentRefused",
 }
-"""How a state is called; every other one means that the consent no longer holds: invalidated."""
-_RAN_OUT: Final = (Reason.EXPIRED, Reason.NOTICE_SUPERSEDED)
-"""The states that began when the consent's own time was over."""
-_PLACE: Final = {"dpv:ConsentRequested": 0, "dpv:ConsentGiven": 1}
-"""What comes first of what happened at one instant; a denial comes last, because it wins."""
-_METHODS: Final = {"dpv:ConsentRequested": "notice", "dpv:ConsentGiven": "checkbox"}
+"""How an end is called; every other one means that the consent no longer holds: invalidated."""
+_WAITING: Final = (Reason.GUARDIAN_REQUIRED, Reason.NO_CONSENT)
+"""One of two has agreed where both must: asked for as long as it never held."""
+_ASKED: Final = {EventKind.SERVED: _REQUESTED, EventKind.DEFERRED: "dpv:ConsentRequestDeferred"}
+_DENIALS: Final = frozenset({*DENIAL_REASONS.values(), Reason.FACTS_UNAVAILABLE})
+_BY_CALL: Final = (Reason.WITHDRAWN, Reason.REVOKED, Reason.REFUSED_BY_PERSON)
+_PLACE: Final = {_REQUESTED: 0, "dpv:ConsentRequestDeferred": 1}
+"""What comes first of what happened at one instant."""
 
 
-def history(life: Life) -> list[Status]:
-    """Return everything that became of the consent, oldest first; the last line is how it stands."""
-    lines = sorted(_lived(life), key=lambda one: (one.at, _PLACE.get(one.term, len(_PLACE))))
-    current = state(life.events, life.consent, life.birth, life.at, life.book, life.notices)
-    term = _OF_STATE.get(current, "dpv:ConsentInvalidated")
-    if lines[-1].term != term:
-        given = [one for one in lines if one.term == "dpv:ConsentGiven"]
-        at = life.at
-        if current in _RAN_OUT and given:
-            at = min(life.at, given[-1].ends_at or life.at)
-        elif current in _DENIED:
-            at = min(_denials(life.consent, life.events, _DENIED[current]), default=life.at)
-        lines.append(Status(at, term, urn("party", life.names.controller), None, current.value))
-    return lines
+def history(life: Life, names: Names) -> list[Status]:
+    """Return everything that became of the consent, oldest first."""
+    lines = [*_asked(life, names), *_turned(life, names)]
+    return sorted(lines, key=lambda one: (one.at, _PLACE.get(one.term, len(_PLACE))))
 
 
-def _lived(life: Life) -> Iterator[Status]:
-    consent, names = life.consent, life.names
-    controller = urn("party", names.controller)
+def _asked(life: Life, names: Names) -> Iterator[Status]:
+    consent = life.consent
     confirm_by = confirm_before(consent.ticked_at, life.book.limits)
     for event in life.events:
-        term = _OF_EVENT.get(EventKind(event.kind)) if event.kind in _OF_EVENT else None
-        if event.consent_id != consent.consent_id or term is None:
+        own = event.consent_id == consent.consent_id and event.kind in _ASKED
+        if own and max(event.occurred_at, event.recorded_at) <= life.at:
+            at, term = event.occurred_at, _ASKED[EventKind(event.kind)]
+            if event.kind == EventKind.SERVED:
+                yield Status(at, term, urn("party", names.controller), confirm_by, "notice")
+            else:
+                yield Status(at, term, _who(event, consent, names), None, "one-call")
+
+
+def _turned(life: Life, names: Names) -> Iterator[Status]:
+    """Yield a line for every turn in how the consent stood, and for a no that came when it was over."""
+    consent = life.consent
+    before: Reason | None = None
+    seen: set[str] = set()
+    said: set[Reason] = set()
+    held = False
+    for stand in stands(life):
+        fresh = [one for one in stand.denials if one.event_id not in seen and stamp(one) >= consent.ticked_at]
+        seen |= {one.event_id for one in fresh}
+        if stand.reason in GIVEN:
+            if before not in GIVEN:
+                yield _given(life, stand, names)
+            held, said = True, set()
+        elif (
+            stand.reason is not before and stand.reason is not Reason.UNCONFIRMED and stand.reason not in said
+        ):
+            yield _unmet(life, stand, names) if _waits(stand, held=held) else _over(life, stand, names)
+            said |= {stand.reason} & _DENIALS
+        before = stand.reason
+        if stand.reason in _DENIALS:
             continue
-        asked = event.kind == EventKind.SERVED
-        by = controller if asked else _person(event.actor_id, consent, names)
-        yield Status(
-            event.occurred_at, term, by, confirm_by if asked else None, _METHODS.get(term, "one-call")
-        )
-    acts = [act_of(life.events, consent.consent_id, one, life.book, life.notices) for one in life.questions]
-    held = [act for act in acts if act is not None and act.given_at]
-    if held and len(held) == len(acts):
-        method = "checkbox" if consent.confirmed_at is None else "checkbox+one-time-code"
-        by = _person(consent.actor_id, consent, names)
-        ends_at = min(act.ends_at for act in held)
-        yield Status(max(act.given_at for act in held), "dpv:ConsentGiven", by, ends_at, method)
+        for one in fresh:
+            reason = DENIAL_REASONS.get(one.kind, Reason.FACTS_UNAVAILABLE)
+            if reason not in said:
+                yield _over(life, stand._replace(reason=reason, cause=one), names)
+                said.add(reason)
 
 
-_DENIED: Final = {Reason.WITHDRAWN: EventKind.WITHDRAWN, Reason.REVOKED: EventKind.REVOKED}
+def _waits(stand: Stand, *, held: bool) -> bool:
+    return stand.reason in _WAITING and stand.ends_at is not None and not held
 
 
-def _denials(consent: Consent, events: Iterable[Event], kind: EventKind) -> Iterator[int]:
-    """Yield when the person said no to more than this one consent, e.g. by an unsubscribe link."""
-    since = consent.ticked_at
-    return (e.occurred_at for e in events if e.kind == kind and not e.consent_id and e.occurred_at >= since)
+def _given(life: Life, stand: Stand, names: Names) -> Status:
+    by = urn("person", names.actor)
+    return Status(stand.at, GIVEN_TERM, by, stand.ends_at, _method(life, stand.at))
 
 
-def _person(actor_id: str, consent: Consent, names: Names) -> str:
-    """Return the pseudonym of whoever acted: the giver, the person, or somebody who is not named here."""
-    if actor_id == consent.actor_id:
+def _unmet(life: Life, stand: Stand, names: Names) -> Status:
+    return _given(life, stand, names)._replace(term=_REQUESTED, reason=stand.reason.value)
+
+
+def _over(life: Life, stand: Stand, names: Names) -> Status:
+    code = stand.reason.value
+    by = urn("party", names.controller) if stand.cause is None else _who(stand.cause, life.consent, names)
+    method = "one-call" if stand.reason in _BY_CALL else code
+    return Status(stand.at, _TERMS.get(stand.reason, _ENDED), by, None, method, code)
+
+
+def _method(life: Life, now: int) -> str:
+    """Return how the consent had been given by then, from the evidence of its own tick and confirmation."""
+    own = (e for e in life.events if e.consent_id == life.consent.consent_id and e.occurred_at <= now)
+    said = {e.kind: json.loads(e.evidence) for e in own if e.kind in (EventKind.TICKED, EventKind.CONFIRMED)}
+    if any(one.get("via") == "import" for one in said.values()):
+        return "imported-evidence"  # paper or another system: how it was given is there, not here
+    if EventKind.CONFIRMED not in said:
+        return "checkbox"
+    return "checkbox+" + str(said[EventKind.CONFIRMED].get("method", "one_time_code")).replace("_", "-")
+
+
+def _who(event: Event, consent: Consent, names: Names) -> str:
+    """Return whoever acted: the giver, the person, a guardian who is not named here, or the controller."""
+    if event.actor_id == consent.actor_id:
         return urn("person", names.actor)
-    return urn("person", names.subject if actor_id == consent.subject_id else "another-guardian")
+    if event.actor_id == consent.subject_id:
+        return urn("person", names.subject)
+    if event.capacity == Capacity.GUARDIAN and event.actor_id.startswith(Prefix.MEMBER):
+        return urn("person", ANOTHER_GUARDIAN)
+    return urn("party", names.controller)

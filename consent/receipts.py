@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from consent.ages import age_on
 from consent.events import Capacity, Event, EventKind
-from consent.lifelines import Life, Names, Status, history
+from consent.lifelines import ANOTHER_GUARDIAN, GIVEN_TERM, Names, Status, history
 from consent.listing import Consent
 from consent.notices import Shown
+from consent.particulars import Agreed, agreed, others, process
+from consent.replaying import Life
 from consent.superseding import NO_NOTICES, Notices
-from consent.vocabulary import CONTEXT, RECEIPT, RECORD, article, said, urn
-from consent.weighing import tier_under
+from consent.vocabulary import CONTEXT, RECEIPT, RECORD, said, typed, urn
 from policies.book import RuleBook
-from policies.entries import PurposeEntry
 from policies.instants import rfc3339
-from policies.terms import Category, Purpose, Tier
 
 
 class RetiredTermsError(Exception):
@@ -77,7 +75,7 @@ def receipt(
     if consent.terms.purpose not in book.purposes or not consent.terms.categories <= book.categories.keys():
         raise RetiredTermsError
     names = Names(issue.subject, issue.actor, issue.controller.id)
-    life = Life(consent, events, birth, book, notices, issue.at, names)
+    life = Life(consent, events, birth, book, notices, issue.at)
     return {
         "@context": CONTEXT,
         "@id": f"urn:uuid:{issue.receipt_id}",
@@ -88,17 +86,14 @@ def receipt(
         "dct:publisher": urn("party", issue.controller.id),
         "schema:recipient": urn("person", issue.subject),
         "hh:logIndex": issue.log_index,
-        "dpv:hasRecordOfActivity": [_record(life, issue, notice)],
+        "dpv:hasRecordOfActivity": [_record(life, names, issue, notice)],
     }
 
 
-def _record(life: Life, issue: Issue, shown: Shown | None) -> dict[str, object]:
-    consent = life.consent
+def _record(life: Life, names: Names, issue: Issue, shown: Shown | None) -> dict[str, object]:
+    consent, lines = life.consent, history(life, names)
+    what = agreed(life, None if shown is None else shown.notice.contents)
     record_id = consent.consent_id.partition("_")[2]
-    notice, _, digest = consent.terms.notice.partition("#")
-    name, _, version = notice.partition("@")
-    subject = urn("person", issue.subject)
-    guarded = consent.capacity == Capacity.GUARDIAN
     return {
         "@id": f"urn:uuid:{record_id}",
         "@type": "dpv:ConsentRecord",
@@ -106,22 +101,13 @@ def _record(life: Life, issue: Issue, shown: Shown | None) -> dict[str, object]:
         "dct:conformsTo": RECORD,
         "dct:created": rfc3339(consent.ticked_at),
         "dpv:hasDataSubject": {
-            "@id": subject,
-            # Only where a guardian consented: that alone says that the person was a child.
-            "@type": ["dpv:DataSubject", "dpv:Child"] if guarded else ["dpv:DataSubject"],
+            "@id": urn("person", issue.subject),
+            "@type": ["dpv:DataSubject", "dpv:Child"] if what.of_child else ["dpv:DataSubject"],
             "dct:identifier": issue.subject,
         },
-        "dpv:hasNotice": {
-            "@id": urn("notice", f"{name}:{version}"),
-            "@type": "dpv:ConsentNotice",
-            "dct:identifier": name,
-            "dct:hasVersion": version,
-            # Of a text that is not on record here only the digest is known; services ask in Chinese.
-            "dct:language": "zh" if shown is None else shown.locale,
-            "hh:sha256": digest,
-        },
-        "dpv:hasProcess": [_process(life, issue, shown)],
-        "dpv:hasEntity": _entities(consent, issue),
+        "dpv:hasNotice": _notice(what, shown),
+        "dpv:hasProcess": [process(what, life.book, issue.controller.id)],
+        "dpv:hasEntity": _entities(what, issue, lines),
         "dpv:hasConsentControl": {
             "@type": ["dpv:WithdrawConsent"],
             "dpv:isExercisedAt": f"{issue.site}/centre/consents",
@@ -131,83 +117,26 @@ def _record(life: Life, issue: Issue, shown: Shown | None) -> dict[str, object]:
             "dct:title": said("撤回同意，查看谁看过我", "Withdraw consent, see who looked"),
             "dpv:isExercisedAt": f"{issue.site}/centre",
         },
-        "dpv:hasConsentStatus": [_status(consent, one, life.events) for one in history(life)],
+        "dpv:hasConsentStatus": [_status(what, one, life.events) for one in lines],
     }
 
 
-def _process(life: Life, issue: Issue, shown: Shown | None) -> dict[str, object]:
-    consent, book = life.consent, life.book
-    terms = consent.terms
-    purpose = book.purposes[Purpose(terms.purpose)]
-    controller = urn("party", issue.controller.id)
-    age = None if life.birth is None else age_on(life.birth, consent.ticked_at)
-    tiers = {
-        name: tier_under(lambda limit: age is None or age < limit, book, name)
-        for name in sorted(terms.categories)
-    }
-    grave = any(tier in (Tier.SENSITIVE, Tier.CLOSED) for tier in tiers.values())
-    days = min(purpose.consent_days, book.limits.sensitive_consent_days) if grave else purpose.consent_days
-    # Where no notice on record says so, nothing is kept for longer than the consent can last.
-    kept = days if shown is None else shown.notice.contents.retention_days
-    return {
-        "@type": "dpv:Process",
-        "dpv:hasPurpose": _purpose(purpose),
-        "dpv:hasPersonalData": [_data(Category(name), tier, book) for name, tier in tiers.items()],
-        "dpv:hasProcessing": _operations(purpose, terms.recipient),
-        "dpv:hasLegalBasis": _bases(consent, purpose, grave=grave),
-        "dpv:hasDataController": controller,
-        "dpv:hasRecipient": urn("party", terms.recipient) if terms.recipient else controller,
-        "dpv:hasJurisdiction": "loc:CN",
-        "dpv:hasStorageCondition": [
-            {"@type": "dpv:StorageLocation", "dpv:hasLocation": "loc:CN"},
-            {"@type": "dpv:StorageDuration", "dpv:hasDuration": _typed("xsd:duration", f"P{kept}D")},
-        ],
-    }
-
-
-def _purpose(purpose: PurposeEntry) -> dict[str, object]:
+def _notice(what: Agreed, shown: Shown | None) -> dict[str, object]:
+    notice, _, digest = what.consent.terms.notice.partition("#")
+    name, _, version = notice.partition("@")
     node: dict[str, object] = {
-        "@id": urn("purpose", purpose.id),
-        "@type": "dpv:Purpose",
-        "dct:title": said(purpose.title.zh, purpose.title.en),
+        "@id": urn("notice", f"{name}:{version}"),
+        "@type": "dpv:ConsentNotice",
+        "dct:identifier": name,
+        "dct:hasVersion": version,
+        "hh:sha256": digest,
     }
-    return {**node, "skos:broader": purpose.dpv} if purpose.dpv else node
-
-
-def _data(category: Category, tier: Tier | None, book: RuleBook) -> dict[str, object]:
-    entry = book.categories[category]
-    grave = tier in (Tier.SENSITIVE, Tier.CLOSED)
-    node: dict[str, object] = {
-        "@id": urn("category", category),
-        "@type": ["dpv:PersonalData", "dpv:SensitivePersonalData"] if grave else ["dpv:PersonalData"],
-        "dct:identifier": str(category),
-        "dct:title": said(entry.title.zh, entry.title.en),
-    }
-    return {**node, "skos:broader": entry.dpv} if entry.dpv else node
-
-
-def _operations(purpose: PurposeEntry, recipient: str) -> list[str]:
-    found = ["dpv:Collect", "dpv:Store", "dpv:Use"]
-    if purpose.profiled:
-        found.append("dpv:Profiling")
-    if recipient:
-        found.append("dpv:Share")
-    return found
-
-
-def _bases(consent: Consent, purpose: PurposeEntry, *, grave: bool) -> list[object]:
-    explicit = purpose.separate or grave or consent.terms.recipient
-    found: list[object] = [
-        "dpv:ExplicitlyExpressedConsent" if explicit else "dpv:ExpressedConsent",
-        article("A13-1-1"),
-    ]
-    if consent.terms.recipient:
-        found.append(article("A23"))
-    if grave:
-        found.append(article("A29"))
-    if consent.capacity == Capacity.GUARDIAN:
-        found.append(article("A31-1"))
-    return found
+    if shown is None:
+        return node  # of a text that is not on record here only the digest is known
+    node |= {"dct:language": shown.locale, "dct:date": rfc3339(shown.notice.published_at)}
+    # What the notice tells of other controllers; this consent covers only the recipient of its processing.
+    told = [urn("party", one) for one in what.told_recipients]
+    return {**node, "dpv:hasRecipient": told} if told else node
 
 
 _ROLES: Final = {
@@ -216,7 +145,7 @@ _ROLES: Final = {
 }
 
 
-def _entities(consent: Consent, issue: Issue) -> list[dict[str, object]]:
+def _entities(what: Agreed, issue: Issue, lines: Iterable[Status]) -> list[dict[str, object]]:
     controller = issue.controller
     found: list[dict[str, object]] = [
         {
@@ -226,19 +155,26 @@ def _entities(consent: Consent, issue: Issue) -> list[dict[str, object]]:
             "dpv:hasName": controller.name,
             "dpv:hasAddress": controller.address,
             "dpv:hasContact": controller.contact,
-        }
+        },
+        *others(what),
     ]
-    role = _ROLES.get(Capacity(consent.capacity))
+    role = _ROLES.get(Capacity(what.consent.capacity))
     if role is not None:
-        found.append({"@id": urn("person", issue.actor), "@type": role, "dct:identifier": issue.actor})
+        found.append(_person(issue.actor, role))
+    if any(one.by == urn("person", ANOTHER_GUARDIAN) for one in lines):
+        found.append(_person(ANOTHER_GUARDIAN, _ROLES[Capacity.GUARDIAN]))
     return found
 
 
-def _status(consent: Consent, one: Status, events: Iterable[Event]) -> dict[str, object]:
+def _person(name: str, role: str) -> dict[str, object]:
+    return {"@id": urn("person", name), "@type": role, "dct:identifier": name}
+
+
+def _status(what: Agreed, one: Status, events: Iterable[Event]) -> dict[str, object]:
     lasts = one.ends_at is None
     duration: dict[str, object] = {"@type": "dpv:EndlessDuration" if lasts else "dpv:UntilTimeDuration"}
     if one.ends_at is not None:
-        duration["rdf:value"] = _typed("xsd:dateTime", rfc3339(one.ends_at))
+        duration["rdf:value"] = typed("xsd:dateTime", rfc3339(one.ends_at))
     node: dict[str, object] = {
         "@type": one.term,
         "dpv:isIndicatedBy": one.by,
@@ -246,17 +182,23 @@ def _status(consent: Consent, one: Status, events: Iterable[Event]) -> dict[str,
         "dpv:hasDuration": duration,
         "dpv:hasIndicationMethod": one.method,
     }
-    given = one.term == "dpv:ConsentGiven"
-    return {**node, **_delegation(consent, events)} if given else node
+    if one.reason:
+        node["hh:reason"] = one.reason
+    if one.term != GIVEN_TERM:
+        return node
+    return {**node, "@type": [one.term, what.kind], **_delegation(what, events)}
 
 
-def _delegation(consent: Consent, events: Iterable[Event]) -> dict[str, object]:
+def _delegation(what: Agreed, events: Iterable[Event]) -> dict[str, object]:
     """Return as what the giver acted, in the words of Kantara's draft on delegated authority."""
+    consent = what.consent
     if consent.capacity == Capacity.SELF:
         return {"hh:delegationBasis": "self"}
     if consent.capacity == Capacity.PRIMARY:
         return {"hh:delegationBasis": "agent", "hh:delegationValidity": "while_primary"}
-    node: dict[str, object] = {"hh:delegationBasis": "guardian", "hh:delegationValidity": "until_14"}
+    # What a guardian agrees to for a child ends at 14; beside a teen's own consent it lasts until 18.
+    until = "until_14" if what.of_child else "until_18"
+    node: dict[str, object] = {"hh:delegationBasis": "guardian", "hh:delegationValidity": until}
     links = [
         e.event_id
         for e in events
@@ -265,7 +207,3 @@ def _delegation(consent: Consent, events: Iterable[Event]) -> dict[str, object]:
         and e.occurred_at <= consent.ticked_at
     ]
     return {**node, "hh:delegationEvidence": urn("event", links[-1])} if links else node
-
-
-def _typed(kind: str, value: str) -> dict[str, str]:
-    return {"@type": kind, "@value": value}

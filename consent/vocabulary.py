@@ -17,13 +17,14 @@ SIGNATURE: Final = "hh:signature"
 
 _REFERENCES: Final = (
     *("dct:conformsTo", "dct:publisher", "schema:recipient", "skos:broader"),
-    *("dpv:hasConsentStatus", "dpv:hasConsentControl", "dpv:hasDataController", "dpv:hasDataSubject"),
+    *("dpv:hasConsentStatus", "dpv:hasConsentControl", "dpv:hasDataController", "dpv:hasDataProcessor"),
+    "dpv:hasDataSubject",
     *("dpv:hasEntity", "dpv:hasJurisdiction", "dpv:hasLegalBasis", "dpv:hasLocation", "dpv:hasNotice"),
     *("dpv:hasPersonalData", "dpv:hasProcess", "dpv:hasProcessing", "dpv:hasPurpose", "dpv:hasRecipient"),
     *("dpv:hasRecordOfActivity", "dpv:hasRight", "dpv:hasStorageCondition", "dpv:isExercisedAt"),
     *("dpv:isIndicatedBy", "hh:delegationEvidence"),
 )
-_INSTANTS: Final = ("dct:created", "dpv:isIndicatedAtTime")
+_INSTANTS: Final = ("dct:created", "dct:date", "dpv:isIndicatedAtTime")
 _OWN: Final = "urn:household-governance:"
 
 CONTEXT: Final[Mapping[str, object]] = {
@@ -52,6 +53,7 @@ _ARTICLES: Final = {
     "A23": ("第二十三条", "Article 23"),
     "A29": ("第二十九条", "Article 29"),
     "A31-1": ("第三十一条第一款", "Article 31(1)"),
+    "A39": ("第三十九条", "Article 39"),
 }
 
 
@@ -59,7 +61,8 @@ def article(number: str) -> dict[str, object]:
     """Return an article of the 个人信息保护法 as a legal basis that narrows DPV's consent.
 
     Consent itself is 第十三条第一款第一项; 第二十三条 asks for a separate one before data goes to another
-    controller, 第二十九条 for sensitive data, 第三十一条第一款 for a guardian's on behalf of a child.
+    controller, 第二十九条 for sensitive data, 第三十九条 before it leaves the country, 第三十一条第一款 for a
+    guardian's on behalf of a child.
     """
     zh, en = _ARTICLES[number]
     return {
@@ -73,3 +76,8 @@ def article(number: str) -> dict[str, object]:
 def said(zh: str, en: str) -> list[dict[str, str]]:
     """Return a text in both languages."""
     return [{"@language": "zh", "@value": zh}, {"@language": "en", "@value": en}]
+
+
+def typed(kind: str, value: str) -> dict[str, str]:
+    """Return a literal with its XML Schema type."""
+    return {"@type": kind, "@value": value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable
 from typing import Annotated, Final, TypeVar
 
@@ -42,6 +43,7 @@ _MISFITS: Final = {
     Misfit.OTHER_TERMS: Problem.NOTICE_DIFFERS,
     Misfit.NOT_IN_FORCE: Problem.NOTICE_NOT_IN_FORCE,
 }
+_NOT_THIS: Final = re.compile(r"q=0(\.0{0,3})?")
 _T = TypeVar("_T")
 
 
@@ -203,7 +205,13 @@ async def show(
 def wants_receipt(request: Request) -> bool:
     """Say whether the caller asks for the receipt, the signed document, instead of a plain answer."""
     accepted = request.headers.get("accept", "")[:256].split(",")
-    return any(one.partition(";")[0].strip().lower() == MEDIA_TYPE for one in accepted)
+    return any(_asks_for_receipt(one) for one in accepted)
+
+
+def _asks_for_receipt(accepted: str) -> bool:
+    kind, *parameters = (part.strip().lower() for part in accepted.split(";"))
+    # A weight of nought means: not this one (RFC 9110, 12.4.2).
+    return kind == MEDIA_TYPE and not any(_NOT_THIS.fullmatch(one) for one in parameters)
 
 
 async def receipt_of(request: Request, acting: On, consent_id: str) -> Response:

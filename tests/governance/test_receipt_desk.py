@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pyshacl
 import pytest
@@ -19,7 +20,9 @@ from ticking import tick_of
 
 from audit.entry import ActorType
 from consent.notices import Draft
+from consent.particulars import METHODS
 from governance import seeding, world
+from governance.api.consentforms import MethodWord
 from governance.identity import Caller
 from governance.receipting import MEDIA_TYPE, TYPE
 from governance.signing import DocumentSigner
@@ -59,7 +62,7 @@ def record_in(text: bytes) -> dict[str, object]:
 def terms_in(text: bytes) -> list[str]:
     lines = record_in(text)["dpv:hasConsentStatus"]
     assert isinstance(lines, list)
-    return [line["@type"] for line in lines]
+    return [line["@type"] if isinstance(line["@type"], str) else line["@type"][0] for line in lines]
 
 
 def test_a_member_takes_a_receipt_and_the_log_says_where(house: Living, wire: Wire) -> None:
@@ -83,6 +86,16 @@ def test_a_service_takes_it_for_the_member_it_acts_for_and_the_member_sees_that(
     told = json.loads(wire.get("/v1/me/accesses", session=house.sign_in(world.ZHANG_LI)).content)["data"]
     assert [one["action"] for one in told[:2]] == ["consent.receipted", "consent.shown"]
     assert told[0]["who"] == world.CRM.label
+
+
+@only_sqlite
+@pytest.mark.parametrize("weight", ["q=0", "q=0.0", "q=0.000", "Q=0"])
+def test_who_says_not_the_receipt_does_not_get_it(weight: str, house: Living, wire: Wire) -> None:
+    path = f"{MINE}/{first_of(house, wire, world.ZHANG_LI)}"
+    session = house.sign_in(world.ZHANG_LI)
+    plain = wire.get(path, session=session, accept=f"{MEDIA_TYPE};{weight}, application/json")
+    assert json.loads(plain.content)["state"]["code"] == "consent_given"
+    assert "consent.receipted" not in {entry.act for entry in house.log()}
 
 
 @pytest.mark.parametrize("accept", ["application/json", MEDIA_TYPE])
@@ -137,6 +150,37 @@ def test_a_new_notice_that_ends_the_consent_stands_in_the_next_receipt_at_its_in
     ended = lines[-1]
     assert ended["dpv:isIndicatedAtTime"] == rfc3339(second.effective_from)
     assert ended["dpv:hasIndicationMethod"] == "notice_superseded"
+
+
+@only_sqlite
+def test_a_receipt_tells_where_the_data_is_kept_and_who_works_on_it_as_the_notice_says(
+    house: Living, wire: Wire
+) -> None:
+    (first,) = house.service.noticing.versions_of(HEALTH)
+    methods = frozenset({"collect", "transmit", "provide"})
+    parties = {"recipients": frozenset({"lab@us"}), "processors": frozenset({"sms-gw"})}
+    contents = replace(first.contents, region="sg", methods=methods, **parties)
+    officer = Caller(ActorId(world.OFFICER.id), Prefix.STAFF, roles=frozenset(map(str, world.OFFICER.roles)))
+    draft = Draft(HEALTH, contents, first.wordings, assessment="pia-7")
+    second = house.service.noticing.publish(officer, draft, house.service.clock())
+    house.clock.advance(MINUTE)
+    body = {**tick_of(world.LI_QIANG), "notice": second.reference("zh")}
+    made = json.loads(wire.post(HELD, body, key=house.key(world.CRM)).content)
+    session = house.sign_in(world.LI_QIANG)
+    text = wire.get(f"{MINE}/{made['consent_id']}", session=session, accept=MEDIA_TYPE).content
+    record = json.loads(text)["dpv:hasRecordOfActivity"][0]
+    process = record["dpv:hasProcess"][0]
+    assert process["dpv:hasStorageCondition"][0]["dpv:hasLocation"] == "loc:SG"
+    kinds = [one.removeprefix("dpv:") for one in process["dpv:hasProcessing"]]
+    assert kinds == ["Collect", "Transmit", "Share", "CrossBorderTransfer"]
+    assert "pipl:A39" in [one["@id"] for one in process["dpv:hasLegalBasis"] if isinstance(one, dict)]
+    named = {one["dpv:hasIdentifier"]: one["@type"] for one in record["dpv:hasEntity"]}
+    assert (named["lab"], named["sms-gw"]) == ("dpv:ThirdParty", "dpv:DataProcessor")
+    assert record["dpv:hasNotice"]["dct:date"] == rfc3339(second.published_at)
+
+
+def test_every_method_that_a_notice_may_name_has_its_word_in_a_receipt() -> None:
+    assert set(METHODS) == set(get_args(MethodWord))
 
 
 @only_sqlite
