@@ -6,7 +6,7 @@ needs to know of notices costs one statement, however many people and consents i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import bindparam, insert, select
@@ -45,6 +45,7 @@ _FULL: Final = (
     .order_by(_V.c.id, _V.c.version, _T.c.locale)
 )
 _OF_ONE: Final = _FULL.where(_V.c.id == bindparam("notice"))
+_OF_SOME: Final = _FULL.where(_V.c.id.in_(bindparam("ids", expanding=True)))
 _FACTS: Final = (
     select(
         _V.c.id,
@@ -118,6 +119,17 @@ def versions_of(tx: Transaction, notice_id: str) -> tuple[Notice, ...]:
     return _notices(tx.rows(_OF_ONE, {"notice": notice_id}))
 
 
+def named(tx: Transaction, references: Iterable[str]) -> Mapping[str, tuple[Notice, ...]]:
+    """Return all versions, oldest first, of the notices that these references name, by id.
+
+    One statement. An id under which nothing is published is not among the keys.
+    """
+    found: dict[str, tuple[Notice, ...]] = {}
+    for notice in _notices(tx.rows(_OF_SOME, {"ids": sorted(_ids(references))})):
+        found[notice.id] = (*found.get(notice.id, ()), notice)
+    return found
+
+
 def every_notice(tx: Transaction) -> tuple[Notice, ...]:
     """Return all versions of all notices, by id and version."""
     return _notices(tx.rows(_FULL))
@@ -133,14 +145,17 @@ def published(tx: Transaction, references: Iterable[str], known_at: int | None =
 
     One statement, also for no references. To ask again about a past instant, give it as ``known_at``.
     """
-    ids = {reference.partition("@")[0] for reference in references if reference}
     return by_id(
         NoticeFact(name, version, effective_from, bool(changed), digest, _words(processors), published_at)
         for name, version, effective_from, changed, digest, processors, published_at in tx.rows(
-            _FACTS, {"ids": sorted(ids)}
+            _FACTS, {"ids": sorted(_ids(references))}
         )
         if known_at is None or published_at <= known_at
     )
+
+
+def _ids(references: Iterable[str]) -> set[str]:
+    return {reference.partition("@")[0] for reference in references if reference}
 
 
 def _notices(rows: Iterable[Row]) -> tuple[Notice, ...]:

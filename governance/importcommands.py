@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -26,6 +27,11 @@ from policies.terms import ActorId
 
 _WIDTH: Final = 24
 _COLUMNS: Final = f"columns: {', '.join(NEEDED)}; as needed: {', '.join(OPTIONAL)}"
+_NOTICES: Final = (
+    "A row may name a notice of the system it comes from. Where a notice with that id is published here, the "
+    "row must fit it (text, purpose, categories, recipient) and must not be older than its taking effect; a "
+    "notice whose id is not published here is taken as the row states it, until one is published"
+)
 
 
 def add_to(
@@ -33,7 +39,8 @@ def add_to(
 ) -> None:
     """Declare the command among the others of ``governance consent``."""
     text = "import consents from CSV or JSON lines, each with the reference of its evidence"
-    one = names.add_parser("import", help=text, description=f"{text}; {_COLUMNS}", parents=[spoken])
+    said = f"{text}; {_COLUMNS}. {_NOTICES}"
+    one = names.add_parser("import", help=text, description=said, parents=[spoken])
     one.set_defaults(run=import_consents)
     one.add_argument("file", type=Path)
     one.add_argument(
@@ -46,14 +53,14 @@ def add_to(
 def import_consents(chosen: argparse.Namespace) -> int:
     """Import a file of consents."""
     if chosen.by is not None and kind_of(chosen.by) is not Prefix.STAFF:
-        print("governance consent import: --by is a staff id", file=sys.stderr)
+        print("governance consent import: --by 须为工作人员编号 / --by is a staff id", file=sys.stderr)
         return USAGE
     ending = ".dry-run.jsonl" if chosen.dry_run else ".report.jsonl"
     path = chosen.report or chosen.file.with_name(chosen.file.name + ending)
     service = assemble(settings())
     bar = _Bar(sys.stderr, time.monotonic)
     try:
-        with _opened(path, afresh=chosen.dry_run) as report:
+        with _report(path, afresh=chosen.dry_run) as report:
             tally = service.importing.run(
                 chosen.file,
                 report,
@@ -62,7 +69,7 @@ def import_consents(chosen: argparse.Namespace) -> int:
                 progress=bar.show,
             )
     except (HeaderError, OSError) as error:
-        said = error.strerror if isinstance(error, OSError) else error
+        said = f"文件无法读写 / {error.strerror}" if isinstance(error, OSError) else error
         print(f"governance consent import: {said}", file=sys.stderr)
         return USAGE
     except ImportStoppedError as error:
@@ -73,6 +80,19 @@ def import_consents(chosen: argparse.Namespace) -> int:
         service.close()
     _say(chosen, tally, path)
     return FAILED if tally.refused else DONE
+
+
+@contextmanager
+def _report(path: Path, *, afresh: bool) -> Iterator[TextIO]:
+    """Lend the report; where an import fails before it could report a line, no empty file stays behind."""
+    known = path.exists()
+    with _opened(path, afresh=afresh) as report:
+        try:
+            yield report
+        except BaseException:
+            if not known and not path.stat().st_size:
+                path.unlink()
+            raise
 
 
 def _opened(path: Path, *, afresh: bool) -> TextIO:

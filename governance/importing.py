@@ -76,7 +76,7 @@ _FINISH: Final = (
 
 
 class ImportStoppedError(Exception):
-    """The import did not go on; what was committed stands. The message says what to do."""
+    """The import did not go on; what was committed stands. The message says what to do, in both languages."""
 
 
 @dataclass
@@ -139,6 +139,7 @@ class Importing:
                 progress(tally)
             if lines.hexdigest() != tally.sha256:
                 raise ImportStoppedError(
+                    "文件在读取过程中被改动；报告中已导入的行仍然有效，请重新导入 / "
                     "the file changed while it was read; the rows reported as imported stand. Import it again"
                 )
             if not dry:
@@ -147,7 +148,7 @@ class Importing:
 
     def _refuse_stranger(self, importer: ActorId | None) -> None:
         if importer is not None and not self._database.look(_STAFF, {"actor": importer}):
-            raise ImportStoppedError("nobody on record has this staff id")
+            raise ImportStoppedError("没有这个编号的在册工作人员 / nobody on record has this staff id")
 
     def _begin(self, tally: Tally, importer: ActorId | None) -> None:
         now = self._clock()
@@ -215,14 +216,15 @@ class Importing:
             members = sorted({SubjectId(one.member) for _, one in stretch if isinstance(one, Line)})
             held = subjects.change(tx, members)
             events = eventlog.events_of(tx, members)
-            named = {one.terms.notice for _, one in stretch if isinstance(one, Line)}
-            named |= {event.notice for known in events.values() for event in known}
+            stated = {one.terms.notice for _, one in stretch if isinstance(one, Line)}
+            named = stated | {event.notice for known in events.values() for event in known}
             judge = Judge(
                 book,
                 held,
                 events,
                 self._opening.births_of(tx, members),
                 noticeboard.published(tx, named),
+                noticeboard.named(tx, stated),
                 _source(tally, importer),
                 now,
                 tally.seen if dry else set(),
@@ -242,7 +244,10 @@ class Importing:
                 "bad": tally.refused + counted.count("refused"),
             }
             if not tx.run(_ADVANCE, advance):
-                raise ImportStoppedError("somebody else is importing this file; look at it again later")
+                raise ImportStoppedError(
+                    "另有导入正在处理这个文件，请稍后再看 / "
+                    "somebody else is importing this file; look at it again later"
+                )
             self._log(tx, tally, judge.consents, importer, now)
             _tell(report, outcomes)
             tx.commit()

@@ -3,6 +3,11 @@
 Nothing is judged here that the folding of every day judges (``consent.rules``): the stated act is put beside
 what is on record, and the folding says whether it holds, and if not, why. An act that is sound but beaten,
 or that states no confirmation where one is needed, is kept and does not count.
+
+A row may name a notice of the system it comes from, whose words nobody here can compare. Where something is
+published here under the id of the notice, the row must fit it like a consent given here: one of its texts,
+its purpose, categories and recipients, and in force when the act took place
+(个人信息保护法 第十四条、第十七条).
 """
 
 from __future__ import annotations
@@ -13,10 +18,12 @@ from typing import Final, NamedTuple
 
 from consent.events import Event
 from consent.listing import Consent, consents_in, state
+from consent.notices import Misfit, Notice, misfit
 from consent.rules import Question, standing
 from consent.superseding import Notices
 from governance import importrows
 from governance.importrows import Fault, Line
+from governance.problems import Problem
 from governance.subjects import SubjectRow
 from policies.book import RuleBook
 from policies.reasons import Reason
@@ -33,16 +40,27 @@ _KEPT: Final = GOOD | {
     Reason.RESTRICTED,
     Reason.GUARDIAN_REQUIRED,
 }
+_MISFITS: Final[Mapping[Misfit, Reason | Problem]] = {
+    Misfit.UNKNOWN: Reason.NOTICE_MISMATCH,
+    Misfit.OTHER_TERMS: Problem.NOTICE_DIFFERS,
+    Misfit.NOT_IN_FORCE: Problem.NOTICE_NOT_IN_FORCE,
+}
 
 
 class Outcome(NamedTuple):
-    """What became of one line. ``counts``: the consent holds now."""
+    """What became of one line. ``counts``: the consent holds now. ``zh``, ``en``: why it was refused."""
 
     line: int
     outcome: str
     code: str
     consent_id: str = ""
     counts: bool = False
+    zh: str = ""
+    en: str = ""
+
+
+def _refused(number: int, cause: Fault | Reason | Problem) -> Outcome:
+    return Outcome(number, "refused", cause.value, zh=cause.zh, en=cause.en)
 
 
 class Judge:
@@ -55,6 +73,7 @@ class Judge:
         events: Mapping[str, Sequence[Event]],
         births: Mapping[SubjectId, date | None],
         notices: Notices,
+        texts: Mapping[str, Sequence[Notice]],
         source: Callable[[Line, int], str],
         now: int,
         seen: set[str],
@@ -65,6 +84,7 @@ class Judge:
         self._known = {one.event_id for known in events.values() for one in known} | seen
         self._births = births
         self._notices = notices
+        self._texts = texts
         self._source = source
         self._now = now
         self._seen = seen
@@ -74,17 +94,20 @@ class Judge:
     def judged(self, number: int, line: Line | Fault) -> Outcome:
         """Judge one line; what is good becomes part of what later lines are judged by."""
         if isinstance(line, Fault):
-            return Outcome(number, "refused", line.value)
-        refused = self._unfit(line)
-        if refused is not None:
-            return Outcome(number, "refused", refused.value)
+            return _refused(number, line)
+        unfit = self._unfit(line)
+        if unfit is not None:
+            return _refused(number, unfit)
         made = importrows.events_of(line, self._source(line, number), self._now)
         consent = consents_in(made)[0]
         if made[0].event_id in self._known:
             return Outcome(number, "known", "already_on_record", consent.consent_id)
+        misfitting = self._misfit(line)
+        if misfitting is not None:
+            return _refused(number, misfitting)
         reason = self._standing(line, consent, (*self._events[line.member], *made))
         if reason not in _KEPT:
-            return Outcome(number, "refused", reason.value)
+            return _refused(number, reason)
         self._known.add(made[0].event_id)
         self._seen.add(made[0].event_id)
         self._events[line.member] += made
@@ -106,6 +129,14 @@ class Judge:
         if max(line.given_at, line.confirmed_at or 0) > self._now:
             return Fault.FUTURE_DATED
         return None
+
+    def _misfit(self, line: Line) -> Reason | Problem | None:
+        """Say how the row belies a notice that is published here; None also for a notice of elsewhere."""
+        versions = self._texts.get(line.terms.notice.partition("@")[0])
+        if versions is None:
+            return None
+        how, _ = misfit(versions, line.terms, line.given_at)
+        return None if how is None else _MISFITS[how]
 
     def _standing(self, line: Line, consent: Consent, events: tuple[Event, ...]) -> Reason:
         birth = self._births.get(SubjectId(line.member))

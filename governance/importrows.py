@@ -94,7 +94,7 @@ class Line(NamedTuple):
 
 
 class HeaderError(Exception):
-    """The first line of a CSV file does not name the columns; the message says which are amiss."""
+    """The first line of a CSV file does not name the columns; the message says so in both languages."""
 
 
 _MEMBER: Final = re.compile(pattern(Prefix.MEMBER).removesuffix("$") + r"\Z")
@@ -119,10 +119,11 @@ def header_of(raw: bytes) -> tuple[str, ...]:
     try:
         names = tuple(next(csv.reader([raw.decode("utf-8-sig").strip("\r\n")], strict=True), []))
     except (UnicodeDecodeError, csv.Error):
-        raise HeaderError("the first line is not UTF-8 CSV") from None
+        raise HeaderError("第一行不是 UTF-8 编码的 CSV / the first line is not UTF-8 CSV") from None
     missing = [name for name in NEEDED if name not in names]
     if missing or len(set(names)) != len(names) or not _NAMES.issuperset(names):
         raise HeaderError(
+            f"第一行须写明各列且各一次：{', '.join(NEEDED)}；可另有：{', '.join(OPTIONAL)} / "
             f"the first line names each of {', '.join(NEEDED)} once, and if used {', '.join(OPTIONAL)}"
         )
     return names

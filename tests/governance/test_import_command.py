@@ -12,7 +12,7 @@ import living
 import pytest
 from living import DAY, Template
 
-from governance import seeding, world
+from governance import world
 from governance.__main__ import main
 from governance.times import rfc3339
 from governance.wiring import wall_clock
@@ -43,7 +43,7 @@ def consents(folder: Path, *evidence: str) -> Path:
     given = wall_clock() - DAY
     file = folder / "consents.csv"
     lines = ["member,purpose,categories,notice,given_at,confirmed_at,evidence"]
-    notice = seeding.notice("service.health")
+    notice = "archive.health@3#" + "5" * 64
     lines += [
         f"{world.LI_QIANG.id},service.health,health.record,{notice},{rfc3339(given)},{rfc3339(given)},{one}"
         for one in evidence
@@ -87,6 +87,17 @@ def test_what_is_no_file_of_consents_is_a_fault_of_usage(command: Command, tmp_p
         code, said, beside = command(file, *more)
         assert (code, said) == (2, None)
         assert beside.startswith("governance consent import: ")
+        assert any("\u4e00" <= sign <= "\u9fff" for sign in beside), "Chinese first"
+        assert " / " in beside
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.csv"], "no empty report is left behind"
+
+
+def test_an_import_in_the_name_of_nobody_leaves_no_report(command: Command, tmp_path: Path) -> None:
+    file = consents(tmp_path, "a/1")
+    code, _, beside = command(file, "--by", "stf_019a0000-0000-7d47-8433-b18122cd4e5d")
+    assert code == 1
+    assert "工作人员" in beside
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
 def test_a_report_is_not_written_through_a_link(command: Command, tmp_path: Path) -> None:

@@ -21,12 +21,14 @@ from governance.announcing import Told
 from governance.database import StoreError
 from governance.importfile import Lines
 from governance.importing import BATCH, ImportStoppedError, Tally
-from governance.importrows import HeaderError
+from governance.importrows import Fault, HeaderError
+from governance.problems import Problem
 from governance.times import rfc3339
 from policies.reasons import Reason
 from policies.terms import ActorId, SubjectId
 
-NOTICE = seeding.notice("service.health")
+NOTICE = "archive.health@3#" + "5" * 64
+"""A notice of the system that the consents come from; nothing is published here under its id."""
 GIVEN = START - 10 * DAY
 ROW = {
     "member": world.LI_QIANG.id,
@@ -108,6 +110,12 @@ def test_a_read_is_let_through_by_an_imported_consent_and_stopped_by_its_withdra
     assert consents(house, world.LI_QIANG)[told["consent_id"]] is Reason.WITHDRAWN
 
 
+# a consent that another system took on a notice of ours; it was published at START
+OURS: Mapping[str, object] = {
+    "notice": seeding.notice("service.health"),
+    "given_at": rfc3339(START + 1_000),
+    "confirmed_at": rfc3339(START + 2_000),
+}
 # what a row states → what becomes of it, and why; as a compliance officer would list it
 REFUSED: Mapping[str, tuple[Mapping[str, object], str]] = {
     "nobody of that id": ({"member": happenings.NOBODY}, "unknown_member"),
@@ -152,6 +160,30 @@ REFUSED: Mapping[str, tuple[Mapping[str, object], str]] = {
     "a number for a word": ({"purpose": 7}, "malformed_line"),
     "no purpose": ({"purpose": None}, "malformed_line"),
     "a role nobody has": ({"capacity": "officer"}, "malformed_line"),
+    "our notice, for a purpose it does not tell of": (
+        {**OURS, "purpose": "marketing.direct", "categories": "outreach.sms"},
+        "notice_differs",
+    ),
+    "our notice, for a category it does not tell of": (
+        {**OURS, "categories": "health.record;finance.account"},
+        "notice_differs",
+    ),
+    "our notice, for a recipient it does not tell of": (
+        {**OURS, "recipient": world.CRM.id},
+        "notice_differs",
+    ),
+    "our notice, before it was in force": (
+        {**OURS, "given_at": rfc3339(START - 1)},
+        "notice_not_in_force",
+    ),
+    "our notice, in a version never published": (
+        {**OURS, "notice": "service.health@2#" + "5" * 64},
+        "notice_mismatch",
+    ),
+    "our notice, in words never published": (
+        {**OURS, "notice": "service.health@1#" + "5" * 64},
+        "notice_mismatch",
+    ),
 }
 
 
@@ -169,6 +201,22 @@ def test_what_is_forged_early_late_or_without_evidence_is_refused_with_its_reaso
     assert (tally.imported, tally.refused) == (0, len(REFUSED))
     assert house.sql("SELECT count(*) FROM consent_event") == before
     assert [one.n for one in house.log() if one.act == "import.refused"] == [len(REFUSED)]
+
+
+def test_a_consent_on_a_notice_of_ours_counts_where_it_fits_the_notice_and_its_time(
+    house: Living, tmp_path: Path
+) -> None:
+    _, (told,) = run(house, jsonl(tmp_path, [row(**OURS)]))
+    assert (told["outcome"], told["code"], told["counts"]) == ("imported", "consent_given", True)
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_the_report_says_in_both_languages_why_a_line_was_refused(house: Living, tmp_path: Path) -> None:
+    rows = [row(evidence=None), row(purpose="service.magic"), row(**OURS, recipient=world.CRM.id), row()]
+    _, report = run(house, jsonl(tmp_path, rows))
+    causes = (Fault.NO_EVIDENCE, Reason.UNKNOWN_PURPOSE, Problem.NOTICE_DIFFERS)
+    assert [(one["zh"], one["en"]) for one in report[:-1]] == [(one.zh, one.en) for one in causes]
+    assert not {"zh", "en"} & set(report[-1])
 
 
 BROKEN = ("{", "[]", "7", '{"member": "a", "member": "b"}', "not JSON", '{"x": NaN}', '{"member": "\\ud800"}')
