@@ -23,6 +23,13 @@ def test_who_never_said_no_may_be_asked() -> None:
     assert quiet(["0 self consents marketing.direct outreach.sms", "1 self defers marketing.direct"]) == 0
 
 
+@pytest.mark.parametrize("kind", [EventKind.SHARED, EventKind.UNSHARED, EventKind.HIDDEN, EventKind.UNHIDDEN])
+def test_who_shares_or_hides_something_or_ends_that_has_said_no_to_nothing(kind: EventKind) -> None:
+    words = {"purpose": "marketing.direct", "categories": frozenset({"outreach.sms"}), "viewer": "mem_teen"}
+    log = [event("adult", "self", kind, START, **words)]
+    assert quiet_until(log, "mem_adult", "marketing.direct", START, BOOK.limits) == 0
+
+
 @pytest.mark.parametrize("no", NO)
 def test_each_kind_of_no_buys_thirty_days_of_quiet(no: str) -> None:
     assert quiet([f"3 self {no} marketing.direct"]) == START + 33 * DAY
@@ -45,6 +52,8 @@ def test_a_no_is_about_its_purpose_and_all_above_and_below(said: str, asked: str
 
 def test_an_erased_person_is_never_asked_again() -> None:
     assert quiet(["1 self erases everything"]) == NEVER
+    # No column of the database, and no program that calls us, holds a later instant.
+    assert NEVER == 9_223_372_036_854_775_807
 
 
 def test_the_no_of_somebody_else_silences_nobody() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from consent_story import START, notices
+from consent_story import DAY, START, notices
 
 from consent import obliging
 from consent.recipients import not_covered, reaches
-from consent.superseding import NO_NOTICES, by_id, is_forged, names_processor, superseded_at
+from consent.superseding import NO_NOTICES, NoticeFact, by_id, is_forged, names_processor, superseded_at
 from policies.grants import DUTIES
 
+LATER = START + 9 * DAY
 PUBLISHED = notices(["n@1#aa 0 by:lab", "n@2#bb 4 material by:press", "n@10 9 material", "m@1 0"])
 
 
@@ -28,6 +29,28 @@ def test_versions_are_sorted_by_notice() -> None:
 def test_versions_are_compared_as_numbers(notice: str, day: int | None) -> None:
     expected = None if day is None else START + day * 86_400_000
     assert superseded_at(PUBLISHED, notice, None) == expected
+
+
+def test_a_notice_without_a_version_is_older_than_every_version() -> None:
+    first = by_id([NoticeFact("n", 0, START, material=True)])
+    for unversioned in ("n", "n@", "n@one"):
+        assert superseded_at(first, unversioned, None) == START
+        assert is_forged(first, unversioned)
+    assert superseded_at(first, "n@0", None) is None
+
+
+@pytest.mark.parametrize(("known_at", "end"), [(START - 1, None), (START, LATER), (START + 1, LATER)])
+def test_a_version_ends_nothing_for_who_asks_what_was_known_before_it_was_published(
+    known_at: int, end: int | None
+) -> None:
+    published = by_id([NoticeFact("n", 2, LATER, material=True, recorded_at=START)])
+    assert superseded_at(published, "n@1", known_at) == end
+
+
+def test_a_version_of_which_no_publication_is_on_record_was_known_from_the_epoch_on() -> None:
+    undated = by_id([NoticeFact("n", 2, LATER, material=True)])
+    assert superseded_at(undated, "n@1", 0) == LATER
+    assert superseded_at(undated, "n@1", -1) is None
 
 
 @pytest.mark.parametrize(

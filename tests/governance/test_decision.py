@@ -75,8 +75,8 @@ ROWS = (
 )
 
 
-def _row(line: int, row: tuple[object, ...]) -> Grant:
-    id_, object_, action, level, relation, purpose, conditions, allows, duties = row
+def row(line: int, cells: tuple[object, ...]) -> Grant:
+    id_, object_, action, level, relation, purpose, conditions, allows, duties = cells
     return Grant(
         id=RuleId(str(id_)),
         role=ANY,
@@ -96,7 +96,7 @@ def _row(line: int, row: tuple[object, ...]) -> Grant:
 
 BOOK = replace(
     load_book(packaged_rules()),
-    grants=MappingProxyType({str(row[0]): _row(line, row) for line, row in enumerate(ROWS)}),
+    grants=MappingProxyType({str(cells[0]): row(line, cells) for line, cells in enumerate(ROWS)}),
 )
 
 

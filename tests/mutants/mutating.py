@@ -1,12 +1,14 @@
 """Small wrongs, one at a time: every way in which somebody could slip while writing a rule.
 
 ``mutants(source, file)`` gives each changed version of a module with a sentence that says what was changed
-where. Nothing is changed that decides nothing: annotations, docstrings, messages of errors, decorators.
+where. Nothing is changed that decides nothing: annotations, other names of types, docstrings, messages of
+errors, decorators.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +41,8 @@ LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 MEMBERS: dict[str, list[str]] = {
     "EventKind": [
         "SERVED", "TICKED", "CODE_SENT", "CONFIRMED", "REFUSED", "DEFERRED", "WITHDRAWN", "REVOKED", "HIDDEN",
-        "UNHIDDEN", "OBJECTED", "RESTRICTED", "ERASED", "GUARDIAN_LINKED", "GUARDIAN_ENDED", "JOINED", "LEFT",
+        "UNHIDDEN", "SHARED", "UNSHARED", "OBJECTED", "RESTRICTED", "ERASED", "GUARDIAN_LINKED",
+        "GUARDIAN_ENDED", "JOINED", "LEFT",
     ],
     "Capacity": ["SELF", "GUARDIAN", "PRIMARY", "SERVICE"],
     "Prefix": ["MEMBER", "HOUSEHOLD", "STAFF", "SERVICE"],
@@ -95,9 +98,12 @@ def _scopes(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def _deciding(tree: ast.AST) -> set[int]:
     """Return the nodes that decide something."""
     found: set[int] = set()
+    generic = set(_generic(tree))
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Raise):
+            return
+        if isinstance(node, ast.Subscript) and _text(node.value) in generic:
             return
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             return
@@ -113,6 +119,14 @@ def _deciding(tree: ast.AST) -> set[int]:
 
     visit(tree)
     return found
+
+
+def _generic(tree: ast.AST) -> Iterator[str]:
+    """Return the names that make a type where they carry a subscript, such as ``Mapping`` and ``tuple``."""
+    yield from (name for name, value in vars(builtins).items() if isinstance(value, type))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("collections.abc", "typing"):
+            yield from (alias.asname or alias.name for alias in node.names)
 
 
 def _variants(node: ast.AST) -> Iterator[ast.AST]:
