@@ -6,7 +6,7 @@ A withdrawal is always accepted, whatever the state, and the first one's time is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Final
 
@@ -217,6 +217,21 @@ def unshare(tx: Transaction, subject_id: str, share_id: str, actor: Actor, now: 
     return instant
 
 
+def unshare_between(
+    tx: Transaction, one_id: str, others: Collection[str], evidence: Mapping[str, str], now: int
+) -> None:
+    """End for good what one person shares with the others and each of them with that person.
+
+    The caller holds all of them. Nobody ended these by their own word; ``evidence`` says what did.
+    """
+    for owner, events in events_of(tx, [one_id, *others]).items():
+        viewers = others if owner == one_id else (one_id,)
+        over = {event.consent_id for event in events if event.kind == EventKind.UNSHARED}
+        for event in events:
+            if event.kind == EventKind.SHARED and event.viewer in viewers and event.consent_id not in over:
+                unshare(tx, owner, event.consent_id, Actor(one_id, Capacity.SERVICE, evidence), now)
+
+
 def refuse(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
     """Record a no to what was asked. It reaches all narrower purposes and categories."""
     instant = not_before(tx, subject_id, now)
@@ -243,11 +258,15 @@ def erase(tx: Transaction, subject_id: str, actor: Actor, now: int) -> None:
     record(tx, happened(EventKind.ERASED, subject_id, actor, not_before(tx, subject_id, now)))
 
 
-def hide(tx: Transaction, subject_id: str, category: str, actor: Actor, now: int, *, viewer: str) -> None:
-    """Hide a category from one viewer, or with an empty ``viewer`` from everybody but the subject."""
+def hide(tx: Transaction, subject_id: str, category: str, actor: Actor, now: int, *, viewer: str) -> int:
+    """Hide a category from one viewer, or with an empty ``viewer`` from everybody but the subject.
+
+    Returns the instant since which it counts.
+    """
     instant = not_before(tx, subject_id, now)
     terms = Terms("", frozenset({category}), "", "")
     record(tx, happened(EventKind.HIDDEN, subject_id, actor, instant, terms=terms, viewer=viewer))
+    return instant
 
 
 def unhide(tx: Transaction, subject_id: str, category: str, actor: Actor, now: int, *, viewer: str) -> None:

@@ -59,10 +59,10 @@ SAME: Final = _FOUND.where(
     _approval.c.fields == bindparam("words"),
     _approval.c.purpose == bindparam("aim"),
     _approval.c.resource == bindparam("thing"),
-    _approval.c.asked_by == bindparam("asker"),
     _approval.c.state == "pending",
     _approval.c.expires_at > bindparam("now"),
 )
+SAME_OF: Final = SAME.where(_approval.c.asked_by == bindparam("asker"))
 MINE: Final = (
     _FOUND.where(or_(_approval.c.subject_id == bindparam("actor"), _approval.c.subject_id.in_(WARDS)))
     .order_by(_approval.c.asked_at.desc(), _approval.c.id.desc())

@@ -24,6 +24,7 @@ from governance.approvalrecords import (
     MOST,
     ONE,
     SAME,
+    SAME_OF,
     SET,
     TIES,
     UNCLEARED,
@@ -59,7 +60,7 @@ class ApprovalEndedError(Exception):
 
 
 class _Wish(NamedTuple):
-    """What is to be approved: fields for a purpose, or a thing in the host application ``asker``."""
+    """What is to be approved: fields for a purpose, or a thing elsewhere; ``asker`` is a service or empty."""
 
     act: Action | HostAct
     words: str
@@ -88,12 +89,18 @@ class Approving:
         """Ask for an approval; asking again while it waits is the same one.
 
         ``on`` is who asks, ``acting`` for whose act. Approvals are for what a child writes of its own and
-        for what assigned staff read or write of a member.
+        for what assigned staff read or write of a member. What a child asks is one request, through whichever
+        application; what two applications ask for staff are two, so that each can follow its own.
+
+        Raises:
+            NoSuchApprovalError: there is no such subject, or the two have nothing to do with each other.
+            UnfitApprovalError: this is nothing that an approval is given for, or nobody on record could say
+                yes to a child.
         """
         named = tuple(sorted(set(fields)))
         if not named or action is Action.SEND or (str(acting) == subject and action is not Action.WRITE):
             raise UnfitApprovalError
-        wish = _Wish(action, " ".join(named), purpose)
+        wish = _Wish(action, " ".join(named), purpose, asker=_asker(on))
         return self._keeper.attempt(lambda: self._open(on, subject, acting, wish, now))
 
     def open_act(self, on: On, subject: SubjectId, act: HostAct, resource: str, now: int) -> Asked:
@@ -105,8 +112,7 @@ class Approving:
         Raises:
             UnfitApprovalError: nobody on record could say yes.
         """
-        asker = on.caller.actor_id if on.caller.kind is Prefix.SERVICE else ""
-        wish = _Wish(act, "", Purpose(""), resource, asker)
+        wish = _Wish(act, "", Purpose(""), resource, _asker(on))
         return self._keeper.attempt(lambda: self._open(on, subject, on.member, wish, now))
 
     def _open(self, on: On, subject: SubjectId, acting: ActorId, wish: _Wish, now: int) -> Asked:
@@ -119,11 +125,12 @@ class Approving:
             wanted = Relation.SELF if str(acting) == subject else Relation.ASSIGNED
             if subject not in known or not known[subject].active or wanted not in ties:
                 raise NoSuchApprovalError
-            if isinstance(wish.act, HostAct) and not tx.rows(GUARDIANS, {"subject": subject, "now": now}):
+            own = wanted is Relation.SELF
+            if own and not tx.rows(GUARDIANS, {"subject": subject, "now": now}):
                 raise UnfitApprovalError
             same = {"subject": subject, "actor": acting, "verb": wish.act.value, "words": wish.words}
             same |= {"aim": wish.purpose, "thing": wish.resource, "asker": wish.asker}
-            earlier = tx.rows(SAME, {**same, "now": now})
+            earlier = tx.rows(SAME if own and wish.words else SAME_OF, {**same, "now": now})
             if earlier:
                 return asked_of(earlier[0], now)
             approval = new_id(Prefix.APPROVAL)
@@ -198,10 +205,15 @@ class Approving:
         return self._say(on, approval, may, approve=approve, now=now, clears=True)
 
     def cancel(self, on: On, approval: str, now: int) -> Asked:
-        """Let whoever it was asked for take it back, as long as it was not used."""
+        """Let whoever it was asked for take it back, as long as it was not used.
+
+        Raises:
+            NoSuchApprovalError: it is somebody else's, or an application calls that did not ask for it.
+            ApprovalEndedError: it was refused, cancelled or used, or its time is over.
+        """
         with self._database.transaction() as tx:
             asked = self._held(tx, approval, now)
-            if asked is None or asked.actor_id != on.member:
+            if asked is None or asked.actor_id != on.member or _asker(on) not in ("", asked.asked_by):
                 raise NoSuchApprovalError
             if asked.state not in (State.PENDING, State.APPROVED):
                 raise ApprovalEndedError
@@ -314,6 +326,11 @@ class Approving:
             corr=asked.id,
         )
         ledger.append(tx, [entry])
+
+
+def _asker(on: On) -> str:
+    """Return the application that asks, empty where a person does in a session."""
+    return on.caller.actor_id if on.caller.kind is Prefix.SERVICE else ""
 
 
 def _refuse_unfit(book: RuleBook, wish: _Wish) -> None:

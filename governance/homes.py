@@ -2,8 +2,9 @@
 
 Promises that an invitation names nobody, so nobody learns from it whether somebody is a customer: the code
 goes from hand to hand, and is kept as its SHA-256; that leaving is always accepted, at once, from everybody
-(in the manner of 个人信息保护法 第十五条); that the role of the primary account passes only when its
-successor says yes; and that each step commits with its log entry, which everybody who lived there finds.
+(in the manner of 个人信息保护法 第十五条), for a child under 14 from a guardian; that the role of the primary
+account passes only when its successor says yes, and is free to take where nobody has it; and that each step
+commits with its log entry, which everybody who lived there finds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
-from consent.ages import MAJORITY, age_on
+from consent.ages import CONSENT_AGE, MAJORITY, age_on
 from governance import identity, moving
 from governance.acting import On
 from governance.consenting import BirthOf
@@ -90,7 +91,11 @@ class CodeGoneError(Exception):
 
 
 class GuardianNeededError(Exception):
-    """A minor accepts an invitation alone."""
+    """A minor accepts an invitation alone, or a child under 14 leaves alone."""
+
+
+class LivesElsewhereError(Exception):
+    """An adult who lives in another household accepts an invitation without having left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,8 @@ class Homes:
             CodeGoneError: the code does not let anybody in, whatever the cause.
             UnknownPartyError: the ward is not there or not this person's.
             GuardianNeededError: a minor accepts alone.
-            NotNowError: the person lives there already, or is an adult who lives elsewhere.
+            NotNowError: the person lives there already.
+            LivesElsewhereError: the person is an adult who lives elsewhere.
         """
         member = ward or _me(on)
         with self._database.transaction() as tx:
@@ -163,13 +169,15 @@ class Homes:
             held = moving.hold(tx, offer.household, member, now)
             if made_by != held.primary:
                 raise CodeGoneError
-            adult = self._is_adult(tx, member, now)
+            adult = self._is_of_age(tx, member, MAJORITY, now)
             if ward is not None and (adult or _me(on) not in moving.guardians_of(tx, ward, now)):
                 raise UnknownPartyError
             if ward is None and not adult:
                 raise GuardianNeededError
-            if adult and held.homes:
+            if member in held.living:
                 raise NotNowError
+            if adult and held.homes:
+                raise LivesElsewhereError
             if not tx.run(_SPEND, {"household": offer.household, "offer": offer.id, "now": now}):
                 raise CodeGoneError
             role = offer.role if adult else moving.MINOR
@@ -182,13 +190,21 @@ class Homes:
     def leave(self, on: On, household: HouseholdId, ward: MemberId | None, now: int) -> None:
         """Leave a household, or take a ward out of it. Accepted at once, from whoever lives there.
 
+        Under 14, or of unknown age, nobody leaves alone: a child who walked out of its last household could
+        not come back without a guardian either (个人信息保护法 第三十一条 draws the same line).
+
         Raises:
             UnknownPartyError: the person does not live there, or is not this person's ward.
+            GuardianNeededError: a child under 14 leaves alone.
         """
         member = ward or _me(on)
 
-        def may(tx: Transaction, _held: Held) -> bool:
-            return ward is None or _me(on) in moving.guardians_of(tx, ward, now)
+        def may(tx: Transaction, held: Held) -> bool:
+            if ward is not None:
+                return _me(on) in moving.guardians_of(tx, ward, now)
+            if member in held.living and not self._is_of_age(tx, member, CONSENT_AGE, now):
+                raise GuardianNeededError
+            return True
 
         self._out(on, household, member, may, "home.left", now)
 
@@ -246,6 +262,19 @@ class Homes:
             tx.commit()
             return offer.household
 
+    def claim_role(self, on: On, household: HouseholdId, now: int) -> None:
+        """Become the primary account of a household that has none: the last one left, or was erased.
+
+        Raises:
+            UnknownPartyError: the person does not live there as an adult.
+            NotNowError: somebody has the role; it passes by their offer only.
+        """
+        with self._database.transaction() as tx:
+            held = moving.hold(tx, household, None, now)
+            moving.claim(tx, held, _me(on), now)
+            self._note(tx, "home.role_claimed", on, held, (), now)
+            tx.commit()
+
     def cancel(self, on: On, offer_id: str, now: int) -> None:
         """Take back an invitation or an offer, or turn down what was offered by name.
 
@@ -287,9 +316,9 @@ class Homes:
             raise UnknownPartyError
         return held
 
-    def _is_adult(self, tx: Transaction, member: MemberId, now: int) -> bool:
+    def _is_of_age(self, tx: Transaction, member: MemberId, age: int, now: int) -> bool:
         birth = self._birth_of(tx, SubjectId(member))
-        return birth is not None and age_on(birth, now) >= MAJORITY
+        return birth is not None and age_on(birth, now) >= age
 
     def _add(
         self,

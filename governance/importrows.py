@@ -20,6 +20,7 @@ from consent.events import Capacity, Event, EventKind
 from consent.listing import Terms
 from governance import strictjson
 from governance.problems import ProblemError
+from governance.references import PERSONAL, holds_personal_data
 from policies.identifiers import Prefix, pattern
 
 LONGEST_LINE: Final = 16 * 1024
@@ -54,7 +55,7 @@ class Fault(Enum):
         "The line does not say where the evidence of the consent lies.",
     )
     PERSONAL_EVIDENCE = (
-        "personal_evidence",
+        PERSONAL,
         "证据编号里含有电话或证件号码；请改用不含个人信息的编号。",
         "The evidence reference holds a telephone or identity number; use one that holds no personal data.",
     )
@@ -102,7 +103,6 @@ _RECIPIENT: Final = re.compile(pattern(Prefix.SERVICE).removesuffix("$") + r"\Z"
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}\Z")
 _NOTICE: Final = re.compile(r"[a-z0-9._-]{1,64}@[0-9]{1,9}#[0-9a-f]{64}\Z")
 _EVIDENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,127}\Z")
-_PERSONAL: Final = re.compile(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])|(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})\Z"
 )
@@ -168,7 +168,7 @@ def _line(found: Mapping[str, object]) -> Line | Fault:
     evidence = texts.get("evidence", "")
     if not evidence.strip():
         return Fault.NO_EVIDENCE
-    if _PERSONAL.search(evidence):
+    if holds_personal_data(evidence):
         return Fault.PERSONAL_EVIDENCE
     member, purpose = texts.get("member", ""), texts.get("purpose", "")
     words = texts.get("categories", "").replace(";", " ").split()

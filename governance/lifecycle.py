@@ -199,9 +199,13 @@ class Lifecycle:
         evidence: str = "",
         verifier: str = "",
     ) -> None:
-        """End a guardianship; every consent and every unused approval that rested on it stops holding."""
-        subjects.change(tx, [SubjectId(ward)])
+        """End a guardianship; every consent and every unused approval that rested on it stops holding.
+
+        So does for good what the two share with each other, unless they live together.
+        """
+        subjects.change(tx, sorted([SubjectId(ward), SubjectId(guardian)]))
         self._end(tx, ward, guardian, Relation.WARD, now)
+        moving.part(tx, ward, [guardian], now)
         registry.end_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
         lapse(tx, SubjectId(ward), guardian)
         self._note(tx, "guardian.ended", by, (SubjectId(ward), SubjectId(guardian)), now)

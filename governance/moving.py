@@ -1,9 +1,10 @@
 """Who lives with whom: moving in, moving out, and changing roles in a household, as rows and consent events.
 
 Promises that ties are ended, never deleted; that two people who share another household stay relatives when
-one household is left (a child may live in two); and that what a primary account agreed to for others stops
-with its role or with either leaving, while own consents, guardianship and evidence stay. Functions work in
-the caller's transaction; ``hold`` locks everybody whom a change touches, households first, ids ascending.
+one household is left (a child may live in two); that what a primary account agreed to for others stops with
+its role or with either leaving; and that what people shared with each other ends for good when they are no
+family any longer, while own consents, guardianship and evidence stay. Functions work in the caller's
+transaction; ``hold`` locks everybody whom a change touches, households first, ids ascending.
 """
 
 from __future__ import annotations
@@ -195,6 +196,7 @@ def move_out(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
         if other not in still:
             end(tx, other, member, Relation.CORESIDENT, now)
             end(tx, member, other, Relation.CORESIDENT, now)
+    part(tx, member, others, now)
     registry.leave(tx, member, held.household, now)
     if held.primary == member:
         for other in others:
@@ -202,6 +204,22 @@ def move_out(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
         take_own_role(tx, member, ADULT, now)
     tx.run(_MAIN, {"subject": member, "home": elsewhere[0] if elsewhere else ""})
     wish_anew(tx, member, now)
+
+
+def part(tx: Transaction, member: MemberId, others: Collection[MemberId], now: int) -> None:
+    """End for good what a member shares with others and they with the member, where no tie is left.
+
+    Whoever still lives together, or is guardian and ward, is passed over. The caller holds all of them and
+    has ended the ties that end.
+    """
+    kin: set[str] = set()
+    for kind in (Relation.CORESIDENT, Relation.WARD):
+        ties = _tied(tx, [member, *others], kind, now)
+        kin.update(ties.get(member, ()))
+        kin.update(one for one in others if member in ties.get(one, ()))
+    strangers = [one for one in others if one not in kin]
+    if strangers:
+        registry.unshare_between(tx, member, strangers, {"cause": "parted"}, now)
 
 
 def hand_over(tx: Transaction, held: Held, successor: MemberId, now: int) -> None:
@@ -218,10 +236,29 @@ def hand_over(tx: Transaction, held: Held, successor: MemberId, now: int) -> Non
     for other in held.living:
         if other != old:
             registry.end_primary(tx, other, old, held.household, now)
-        if other != successor:
-            registry.link_primary(tx, other, successor, held.household, now)
-    for person, role in ((old, ADULT), (successor, PRIMARY)):
-        take_role(tx, held, person, role, now)
+    take_role(tx, held, old, ADULT, now)
+    _head(tx, held, successor, now)
+
+
+def claim(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
+    """Make a resident of a held household its primary account where there is none.
+
+    Raises:
+        UnknownPartyError: the person does not live there as an adult.
+        NotNowError: there is a primary account.
+    """
+    if MINOR in held.living.get(member, {MINOR}):
+        raise UnknownPartyError
+    if held.primary is not None:
+        raise NotNowError
+    _head(tx, held, member, now)
+
+
+def _head(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
+    for other in held.living:
+        if other != member:
+            registry.link_primary(tx, other, member, held.household, now)
+    take_role(tx, held, member, PRIMARY, now)
 
 
 def take_role(tx: Transaction, held: Held, member: MemberId, role: Role, now: int) -> None:

@@ -84,8 +84,8 @@ class Problem(Enum):
     GUARDIAN_NEEDED = (
         "guardian_needed",
         403,
-        "未成年人不能自己接受邀请；请由监护人代为接受。",
-        "A minor cannot accept an invitation alone; a guardian accepts it for them.",
+        "未成年人加入家庭、未满十四周岁的儿童离开家庭，都不能自己办理；请由监护人代为办理。",
+        "A minor does not join a household alone, nor a child under 14 leave one; a guardian does it.",
     )
     FOREIGN_FORM = (
         "foreign_form",
@@ -110,6 +110,12 @@ class Problem(Enum):
         409,
         "当前状态不允许这个操作。",
         "The present state does not allow this operation.",
+    )
+    LIVES_ELSEWHERE = (
+        "lives_elsewhere",
+        409,
+        "您还住在另一个家庭；请先离开，再接受邀请。",
+        "You live in another household; leave it first, then accept the invitation.",
     )
     UNDER_HOLD = (
         "under_hold",

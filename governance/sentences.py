@@ -76,6 +76,7 @@ CHANGES: Final = {
     "home.removed": noted("%(who)s 结束了%(subject)s在家庭中的共享。"),
     "home.role_offered": noted("%(who)s 提出把家庭主账户移交给%(subject)s。"),
     "home.role_taken": noted("%(who)s 从%(subject)s接任了家庭主账户。"),
+    "home.role_claimed": noted("%(who)s 接任了空缺的家庭主账户。"),
     "home.offer_ended": noted("%(who)s 收回或谢绝了一份邀请。"),
     "transition.examined": noted("%(who)s 为年满十四或十八周岁的预告打开了一批出生日期。"),
     "transition.announced.14": noted("%(who)s 预告%(subject)s将在三十天内年满十四周岁。"),

@@ -102,7 +102,7 @@ class Sharing:
             share_id = replay.earlier(tx, on.caller.actor_id, once, now)
             if share_id is not None:
                 return self._one(tx, subject, share_id, now, book)
-            if viewer == subject or not tx.rows(_FAMILY, {"subject": subject, "viewer": viewer, "now": now}):
+            if not _is_family(tx, subject, viewer, now):
                 raise NoSuchConsentError
             birth = self._birth_of(tx, subject)
             if birth is None or age_on(birth, now) < CONSENT_AGE:
@@ -149,21 +149,40 @@ class Sharing:
         with self._database.reading() as tx:
             return tuple(reversed(hides_in(eventlog.events_of(tx, [member])[member], now)))
 
-    def hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
-        """Hide a category of the member's own from one person or everybody, or show it again."""
-        self._keeper.attempt(lambda: self._hide(on, category, viewer, hidden=hidden, now=now))
+    def hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> Hide:
+        """Hide a category of the member's own from one of the family or everybody, or show it again.
 
-    def _hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> None:
+        What is hidden now can be shown again whoever the viewer has become. Returns the switch that was set,
+        or as it stood until it was set back.
+
+        Raises:
+            UnfitConsentError: nothing hideable lies at or under the category.
+            NoSuchConsentError: the viewer is not of the member's family (a mistyped id protects nobody), or
+                what is to be shown is not hidden.
+        """
+        return self._keeper.attempt(lambda: self._hide(on, category, viewer, hidden=hidden, now=now))
+
+    def _hide(self, on: On, category: str, viewer: str, *, hidden: bool, now: int) -> Hide:
         subject = SubjectId(on.member)
         with self._database.transaction() as tx:
             # What was hidden once can be shown again, whatever the rules call it now.
             if hidden and not _can_be_hidden(self._keeper.in_force(tx).rules.book, category):
                 raise UnfitConsentError
             subjects.change(tx, [subject])
-            switch = registry.hide if hidden else registry.unhide
-            switch(tx, subject, category, _owner(on), now, viewer=viewer)
+            switches = hides_in(eventlog.events_of(tx, [subject])[subject], now)
+            found = next((one for one in switches if (one.category, one.viewer) == (category, viewer)), None)
+            if hidden:
+                if found is None and viewer and not _is_family(tx, subject, viewer, now):
+                    raise NoSuchConsentError
+                since = registry.hide(tx, subject, category, _owner(on), now, viewer=viewer)
+                found = found or Hide(category, viewer, since)
+            elif found is None:
+                raise NoSuchConsentError
+            else:
+                registry.unhide(tx, subject, category, _owner(on), now, viewer=viewer)
             self._log(tx, "records.hidden" if hidden else "records.unhidden", on, now)
             tx.commit()
+            return found
 
     def _one(self, tx: Transaction, subject: SubjectId, share_id: str, now: int, book: RuleBook) -> Standing:
         found = self._all(tx, subject, now, book)
@@ -180,12 +199,23 @@ class Sharing:
             for one in shares
         ]
         found = zip(shares, standings(events, questions, book, noticeboard.behind(tx, events)), strict=True)
-        return [Standing(one, one.ended_at is None and at.permits, at.reason) for one, at in found]
+        viewers = {one.viewer for one in shares}
+        family = {viewer for viewer in viewers if _is_family(tx, subject, viewer, now)}
+        return [
+            Standing(one, one.ended_at is None and at.permits and one.viewer in family, at.reason)
+            for one, at in found
+        ]
 
     def _log(self, tx: Transaction, act: str, on: On, now: int, share_id: str = "") -> None:
         policy, purpose = self._keeper.fingerprint(tx), PURPOSE if share_id else ""
         what = {"resource": share_id, "purpose": purpose}
         log_act(tx, act, on, SubjectId(on.member), now, dec=Verdict.PERMIT, policy=policy, **what)
+
+
+def _is_family(tx: Transaction, subject: SubjectId, viewer: str, now: int) -> bool:
+    """Say whether somebody else is now a relative or a guardian of the subject."""
+    asked = {"subject": subject, "viewer": viewer, "now": now}
+    return viewer != subject and bool(tx.rows(_FAMILY, asked))
 
 
 def _owner(on: On) -> registry.Actor:

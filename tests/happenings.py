@@ -7,11 +7,11 @@ from typing import Final
 
 from living import DAY, MINUTE, Living
 
-from governance import world
+from governance import identity, world
 from governance.acting import On
 from governance.approvalrecords import Asked, HostAct
 from governance.asking import Ask
-from governance.identity import Caller
+from governance.identity import Caller, Scope
 from governance.rights import Wish
 from governance.rightsrecords import Right
 from governance.world import Office, Person
@@ -195,6 +195,20 @@ def ask_for_access(house: Living, *fields: str) -> Asked:
 def host_acts(person: Person = world.XIAO_MAN, host: Office = world.CRM) -> On:
     """Return an application that acts for a member."""
     return On(Caller(ActorId(host.id), Prefix.SERVICE), ActorId(person.id), new_id(Prefix.REQUEST))
+
+
+SHOP: Final = Office("shop", Prefix.SERVICE, "小铺")
+
+
+def other_key(house: Living) -> str:
+    """Return the key of another application with the same scopes."""
+    with house.service.database.transaction() as tx:
+        house.service.lifecycle.add_actor(tx, ActorId(SHOP.id), SHOP.label, (), house.clock())
+        key = identity.issue_key(
+            tx, ActorId(SHOP.id), frozenset({Scope.CONSENTS, Scope.ON_BEHALF}), house.clock()
+        )
+        tx.commit()
+    return key
 
 
 def approved_purchase(house: Living, resource: str = "order-1") -> str:

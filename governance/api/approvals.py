@@ -126,7 +126,7 @@ def _service_on(request: Request, on_behalf_of: str) -> On:
     "/{approval_id}", operation_id="show_approval", summary="How an approval that you asked for stands"
 )
 async def show(request: Request, approval_id: ApprovalId) -> Response:
-    """Return an approval of an act in the calling application; the same 404 for all others."""
+    """Return an approval that the calling application asked for; the same 404 for all others."""
     service, caller = access.service_of(request), access.caller_of(request)
     access.require(caller, Scope.CONSENTS)
     return await _done(
@@ -146,7 +146,7 @@ async def use(request: Request, form: ApprovalUseForm, approval_id: ApprovalId) 
 
 @router.post("/{approval_id}/cancel", operation_id="cancel_approval", summary="Take a request back")
 async def cancel(request: Request, form: ApprovalCancelForm, approval_id: ApprovalId) -> Response:
-    """Take back what was asked for this person, as long as it was not used."""
+    """Take back what this application asked for this person, as long as it was not used."""
     service, on = access.service_of(request), _service_on(request, form.on_behalf_of)
     return await _done(request, lambda: service.approving.cancel(on, approval_id, service.clock()))
 

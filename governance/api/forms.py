@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic_core import PydanticCustomError
 
 from governance.announcing import Told
 from governance.egress import LONGEST_URL
+from governance.references import PERSONAL, holds_personal_data
 from policies.identifiers import Prefix, pattern
 
 MOST_FIELDS: Final = 32
@@ -22,6 +24,15 @@ MOST_RECIPIENTS: Final = 500
 LONGEST_VALUE: Final = 2_000
 LONGEST_TEXT: Final = 4_000
 
+
+def _no_personal_data(reference: str) -> str:
+    if holds_personal_data(reference):
+        raise PydanticCustomError(PERSONAL, "a reference holds no telephone or identity number")
+    return reference
+
+
+Impersonal: Final = AfterValidator(_no_personal_data)
+"""Refuses a reference that holds a telephone or identity number."""
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}$")]
 SubjectId = Annotated[str, StringConstraints(pattern=pattern(Prefix.MEMBER, Prefix.HOUSEHOLD))]
 MemberId = Annotated[str, StringConstraints(pattern=pattern(Prefix.MEMBER))]
@@ -35,7 +46,7 @@ Value = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_VALUE,
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,8}$")]
 # What others call their things and documents; no blanks and no letters but Latin ones, so never a sentence.
-Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$"), Impersonal]
 HostActWord = Literal["download", "purchase", "share", "join"]
 InvitationCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 ChannelWord = Literal["sms", "email", "app_push", "wecom", "wecom_group", "official_account", "mini_program"]
@@ -47,6 +58,10 @@ class Form(BaseModel):
     """What all bodies share: strict, closed, frozen."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NothingForm(Form):
+    """The body of a call that needs none: an empty object."""
 
 
 class SubjectForm(Form):
@@ -293,7 +308,7 @@ class GuardianshipForm(Form):
     verifier: StaffId
 
 
-class InvitationForm(Form):
+class InvitationForm(NothingForm):
     """As what an adult who accepts will live in the household; a minor who is let in is always a minor."""
 
     role: Literal["adult_member", "elder"] = "adult_member"
@@ -306,8 +321,8 @@ class AcceptForm(Form):
     member: MemberId | None = None
 
 
-class LeaveForm(Form):
-    """Who leaves, if a guardian takes a ward out."""
+class LeaveForm(NothingForm):
+    """Who leaves, if a guardian takes a ward out; whoever leaves themselves need not send anything."""
 
     member: MemberId | None = None
 
@@ -316,10 +331,6 @@ class HandoverForm(Form):
     """Who is to become the primary account, should they accept."""
 
     successor: MemberId
-
-
-class NothingForm(Form):
-    """The body of a call that needs none: an empty object."""
 
 
 def _kinds(form: type[Form]) -> Iterator[type[Form]]:

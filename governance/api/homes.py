@@ -11,7 +11,7 @@ from governance.acting import On
 from governance.api import access
 from governance.api.forms import AcceptForm, HandoverForm, InvitationForm, LeaveForm, NothingForm
 from governance.door import route_for
-from governance.homes import CodeGoneError, GuardianNeededError, Homes, Offer
+from governance.homes import CodeGoneError, GuardianNeededError, Homes, LivesElsewhereError, Offer
 from governance.moving import NotNowError, UnknownPartyError
 from governance.problems import Problem, ProblemError
 from governance.times import rfc3339
@@ -36,6 +36,8 @@ async def _done(request: Request, work: Callable[[Homes, On, int], _T]) -> _T:
         raise ProblemError(Problem.CODE_REFUSED) from None
     except GuardianNeededError:
         raise ProblemError(Problem.GUARDIAN_NEEDED) from None
+    except LivesElsewhereError:
+        raise ProblemError(Problem.LIVES_ELSEWHERE) from None
     except NotNowError:
         raise ProblemError(Problem.CONFLICT) from None
 
@@ -91,7 +93,10 @@ async def accept(request: Request, form: AcceptForm) -> Response:
 
 @router.post("/households/{household_id}/leave", operation_id="leave_household", summary="Leave a household")
 async def leave(request: Request, form: LeaveForm, household_id: Household) -> Response:
-    """Leave at once; nobody is asked, and own consents, data and guardianship stay."""
+    """Leave at once, or let a guardian take a ward out; own consents, data and guardianship stay.
+
+    A child under 14 does not leave alone; nobody else is ever asked or kept.
+    """
     household, ward = HouseholdId(household_id), _ward(form.member)
     await _done(request, lambda desk, on, now: desk.leave(on, household, ward, now))
     return access.as_json({"household": household, "state": "left"})
@@ -119,6 +124,18 @@ async def hand_over(request: Request, form: HandoverForm, household_id: Househol
     household, successor = HouseholdId(household_id), MemberId(form.successor)
     offer = await _done(request, lambda desk, on, now: desk.offer_role(on, household, successor, now))
     return access.as_json(_offer_body(offer), 201)
+
+
+@router.post(
+    "/households/{household_id}/primary",
+    operation_id="claim_role",
+    summary="Become the primary account where there is none",
+)
+async def claim_role(request: Request, _form: NothingForm, household_id: Household) -> Response:
+    """Take the role that nobody has, as an adult who lives there; a role that somebody has gets 409."""
+    household = HouseholdId(household_id)
+    await _done(request, lambda desk, on, now: desk.claim_role(on, household, now))
+    return access.as_json({"household": household, "role": "primary_account"})
 
 
 @router.post("/offers/{offer_id}/accept", operation_id="take_role", summary="Become the primary account")

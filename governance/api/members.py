@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from consent.sharing import Hide
 from governance.accesses import Access, of_member
 from governance.acting import NoSuchConsentError, On
 from governance.api import access
@@ -128,18 +129,28 @@ async def withdraw(
 
 @router.post("/hides", operation_id="hide_my_records", summary="Hide a category of mine, or show it again")
 async def hide(request: Request, form: HideForm) -> Response:
-    """Hide from one relative or from everybody; others see what they would see were there nothing."""
+    """Hide from one of the family or from everybody; others see what they would see were there nothing.
+
+    The same 404 for a viewer who is nobody and one who is no relative; what is hidden can always be shown.
+    """
     service = access.service_of(request)
     on = on_of(request)
     try:
-        await access.in_store(
+        switch = await access.in_store(
             request,
             lambda: service.sharing.hide(
                 on, form.category, form.viewer or "", hidden=form.hidden, now=service.clock()
             ),
         )
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
     except UnfitConsentError:
         raise ProblemError(
             Problem.INVALID_REQUEST, errors=[{"pointer": "/category", "code": "not_hideable"}]
         ) from None
-    return access.as_json({"category": form.category, "hidden": form.hidden})
+    return access.as_json({**hide_body(switch), "hidden": form.hidden})
+
+
+def hide_body(one: Hide) -> dict[str, object]:
+    """Return one switch that hides as a body; a viewer that is null means everybody."""
+    return {"category": one.category, "viewer": one.viewer or None, "since": rfc3339(one.since)}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from governance.api.forms import MOST_FIELDS, Form, MemberId, Value, Word
+from governance.api.forms import MOST_FIELDS, Form, Impersonal, MemberId, Value, Word
 from policies.identifiers import Prefix, pattern
 
 RightWord = Literal[
@@ -34,4 +34,4 @@ class RightForm(OwnRightForm):
     """The same, passed on by a service; ``evidence`` names how it identified the person, else a code goes."""
 
     on_behalf_of: MemberId
-    evidence: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{8,100}$")] | None = None
+    evidence: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{8,100}$"), Impersonal] | None = None

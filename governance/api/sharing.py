@@ -6,12 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from consent.sharing import Hide
 from governance.acting import NoSuchConsentError
 from governance.api import access
 from governance.api.consentforms import ShareForm
 from governance.api.forms import NothingForm
-from governance.api.members import on_of
+from governance.api.members import hide_body, on_of
 from governance.door import route_for
 from governance.problems import Problem, ProblemError
 from governance.replay import KeyReusedError
@@ -30,13 +29,7 @@ async def hides(request: Request) -> Response:
     service = access.service_of(request)
     member = SubjectId(access.caller_of(request).actor_id)
     found = await access.in_store(request, lambda: service.sharing.hides(member, service.clock()))
-    return access.as_json(
-        {"data": [_hide_body(one) for one in found], "next_cursor": None, "has_more": False}
-    )
-
-
-def _hide_body(one: Hide) -> dict[str, object]:
-    return {"category": one.category, "viewer": one.viewer or None, "since": rfc3339(one.since)}
+    return access.as_json({"data": [hide_body(one) for one in found], "next_cursor": None, "has_more": False})
 
 
 @router.get("/shares", operation_id="my_shares", summary="What I share, and with whom")

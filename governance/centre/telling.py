@@ -71,6 +71,7 @@ _CHANGES: Final = {
     "home.removed": noted("结束了一位成年人在家庭中的共享"),
     "home.role_offered": noted("提出移交家庭主账户"),
     "home.role_taken": noted("接任了家庭主账户"),
+    "home.role_claimed": noted("接任了空缺的家庭主账户"),
     "home.offer_ended": noted("收回或谢绝了一份邀请"),
     "transition.announced.14": noted("预告：您或您的被监护人将在三十天内年满十四周岁，此后由本人自己同意"),
     "transition.announced.18": noted("预告：您或您的被监护人将在三十天内年满十八周岁，监护关系届时结束"),

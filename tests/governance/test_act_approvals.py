@@ -7,14 +7,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from happenings import HOUR, NOBODY, approved_purchase
+from happenings import HOUR, NOBODY, approved_purchase, other_key
 from living import Living, Wire, sent, spell
 
-from governance import identity, world
-from governance.identity import Scope
-from governance.world import Office
-from policies.identifiers import Prefix
-from policies.terms import ActorId
+from governance import world
 
 ASK = {
     "subject": world.XIAO_MAN.id,
@@ -23,18 +19,6 @@ ASK = {
     "on_behalf_of": world.XIAO_MAN.id,
 }
 USE = {"action": "purchase", "resource": "order-1", "on_behalf_of": world.XIAO_MAN.id}
-SHOP = Office("shop", Prefix.SERVICE, "小铺")
-
-
-def other_key(house: Living) -> str:
-    """Return the key of another application with the same scopes."""
-    with house.service.database.transaction() as tx:
-        house.service.lifecycle.add_actor(tx, ActorId(SHOP.id), SHOP.label, (), house.clock())
-        key = identity.issue_key(
-            tx, ActorId(SHOP.id), frozenset({Scope.CONSENTS, Scope.ON_BEHALF}), house.clock()
-        )
-        tx.commit()
-    return key
 
 
 def post(house: Living, wire: Wire, path: str, body: object, key: str = "") -> httpx2.Response:
@@ -146,6 +130,27 @@ def test_another_application_neither_sees_nor_uses_it(house: Living, wire: Wire)
     assert told(shown) == told(nobodys) == (404, "not_found")
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["another application's", "the child's own"])
+def test_another_application_neither_takes_it_back_nor_reads_what_it_is_about(
+    own: bool, house: Living, wire: Wire
+) -> None:
+    if own:
+        answer = mine(house, wire, world.XIAO_MAN, "", {"action": "purchase", "resource": "order-1"})
+        approval = json.loads(answer.content)["approval_id"]
+    else:
+        approval = approved_purchase(house)
+    key, before = other_key(house), house.size()
+    answers = [
+        post(house, wire, f"/{one}/cancel", {"on_behalf_of": world.XIAO_MAN.id}, key)
+        for one in (approval, f"{approval[:-4]}0000")
+    ]
+    assert [told(one) for one in answers] == [(404, "not_found")] * 2
+    bodies = [{**json.loads(one.content), "instance": ""} for one in answers]
+    assert bodies[0] == bodies[1]
+    assert [one.act for one in house.log()[before:]].count("approval.cancelled") == 0
+    assert told(mine(house, wire, world.XIAO_MAN, f"/{approval}/cancel")) == (200, "cancelled")
+
+
 @pytest.mark.parametrize(
     ("wrong", "status"),
     [
@@ -155,6 +160,9 @@ def test_another_application_neither_sees_nor_uses_it(house: Living, wire: Wire)
         ({"resource": "李小满想买的绘本"}, 422),
         ({"resource": "a book"}, 422),
         ({"resource": "x" * 65}, 422),
+        ({"resource": "tel-15400001003"}, 422),
+        ({"resource": "8615400001003"}, 422),
+        ({"resource": "id/99000019860517002X"}, 422),
         ({"action": "read"}, 422),
     ],
     ids=str,

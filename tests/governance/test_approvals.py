@@ -8,7 +8,17 @@ from typing import Any
 import httpx2
 import insiders
 import pytest
-from happenings import HAPPENINGS, HOUR, NOBODY, ask_for_access, assign, office_acts, person_acts, reading
+from happenings import (
+    HAPPENINGS,
+    HOUR,
+    NOBODY,
+    ask_for_access,
+    assign,
+    office_acts,
+    other_key,
+    person_acts,
+    reading,
+)
 from living import Living, Wire, sent, spell
 
 from governance import world
@@ -247,6 +257,20 @@ def test_a_write_that_cannot_be_recorded_uses_nothing_up(house: Living, wire: Wi
     assert write(house, wire) == 200
 
 
+@only_sqlite
+def test_what_nobody_could_approve_is_not_asked(house: Living, wire: Wire) -> None:
+    before = house.size()
+    asked = spell({"fields": ["email"], "purpose": "account.manage"})
+    own = wire.call("POST", MINE, content=asked, headers=sent(None, {}, house.sign_in(world.GRANDMOTHER)))
+    for_her = {"subject": world.GRANDMOTHER.id, "on_behalf_of": world.GRANDMOTHER.id}
+    passed_on = wire.post("/v1/approvals", ASK | for_her, key=house.key(world.CRM))
+    for answer in (own, passed_on):
+        assert answer.status_code == 422
+        fault = {"pointer": "/fields", "code": "not_approvable"}
+        assert json.loads(answer.content)["errors"] == [fault]
+    assert house.size() == before
+
+
 # --- staff and minors' data: 未成年人网络保护条例 第三十六条
 
 
@@ -266,6 +290,29 @@ def guardian_agrees(house: Living) -> None:
 
 MASKED = ["mask", "guardian_consent", "masked_by_rule"]
 SHOWN = ["show", "guardian_consent", "approved"]
+
+
+def test_an_application_follows_what_it_asked_for_staff_and_no_other_does(house: Living, wire: Wire) -> None:
+    HAPPENINGS["assign_xiao_man_for_a_minute"](house)
+    body = ASK | {"action": "read", "fields": ["name"], "purpose": "service.delivery"}
+    body |= {"on_behalf_of": world.WANG_MIN.id}
+    crm, shop = house.key(world.CRM), other_key(house)
+    mine, theirs = (
+        json.loads(wire.post("/v1/approvals", body, key=key).content)["approval_id"] for key in (crm, shop)
+    )
+
+    def polled(approval: str, key: str) -> tuple[int, str]:
+        answer = wire.call("GET", f"/v1/approvals/{approval}", headers=sent(key, {}))
+        told = json.loads(answer.content)
+        return answer.status_code, told.get("state") or told["code"]
+
+    assert mine != theirs
+    assert polled(mine, crm) == polled(theirs, shop) == (200, "pending")
+    assert polled(mine, shop) == polled(theirs, crm) == (404, "not_found")
+    assert json.loads(wire.post("/v1/approvals", body, key=crm).content)["approval_id"] == mine
+    decide(house, wire, mine, world.ZHANG_LI, approve=False)
+    assert polled(mine, crm) == (200, "refused")
+    assert polled(ask(house, wire), crm) == (200, "pending")  # what it asked for a child as well
 
 
 @pytest.mark.parametrize("first", ["guardian", "officer"])

@@ -24,7 +24,7 @@ from consent.events import Capacity
 from consent.listing import Terms
 from consent.outbox import DevelopmentOutbox
 from governance import seeding, subjects
-from governance.acting import On
+from governance.acting import NoSuchConsentError, On
 from governance.asking import Answer, Ask, WriteAsk
 from governance.identity import Caller
 from policies.identifiers import Prefix, new_id
@@ -182,12 +182,18 @@ class Household(RuleBasedStateMachine):
     def switches(self, category: str, *, everybody: bool, hidden: bool) -> None:
         viewer = "" if everybody else self.relative
         self.house.clock.advance(1)  # at one and the same instant hiding wins, whatever came first
-        self.house.service.sharing.hide(self.on, category, viewer, hidden=hidden, now=self.now)
+        if hidden or self.model.hidden.get((category, viewer)):
+            self.house.service.sharing.hide(self.on, category, viewer, hidden=hidden, now=self.now)
+        else:
+            with pytest.raises(NoSuchConsentError):
+                self.house.service.sharing.hide(self.on, category, viewer, hidden=False, now=self.now)
         self.model.hidden[category, viewer] = hidden
 
     @rule()
     def hides_from_somebody_else(self) -> None:
-        self.house.service.sharing.hide(self.on, "content", new_id(Prefix.MEMBER), hidden=True, now=self.now)
+        stranger = new_id(Prefix.MEMBER)
+        with pytest.raises(NoSuchConsentError):
+            self.house.service.sharing.hide(self.on, "content", stranger, hidden=True, now=self.now)
 
     def read(self, who: MemberId, purpose: Purpose) -> list[str]:
         reply = self.house.service.gate.read([self.asked(who, Action.READ, purpose)], self.now)[0]

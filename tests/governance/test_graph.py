@@ -157,6 +157,8 @@ def test_a_guardianship_is_verified_apart_from_the_household(house: Living, wire
         ({"ward": world.GRANDMOTHER.id, "guardian": world.ZHANG_LI.id}, (422, "/ward")),
         ({"guardian": world.XIAO_MAN.id}, (422, "/ward")),
         ({"evidence": "户口簿 张丽"}, (422, "/evidence")),
+        ({"evidence": "archive:15400001003"}, (422, "/evidence")),
+        ({"evidence": "archive:99000019860517002x"}, (422, "/evidence")),
         ({"evidence": ""}, (422, "/evidence")),
         ({"verifier": world.ZHANG_LI.id}, (422, "/verifier")),
     ],

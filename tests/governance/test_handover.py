@@ -92,6 +92,53 @@ def test_the_role_is_offered_to_another_adult_of_the_household_only(
     assert told(answer) == NOT_THERE
 
 
+def claim(house: Living, wire: Wire, who: Any, home: str = HOME) -> tuple[int, str]:
+    answer = told(act(house, wire, who, f"households/{home}/primary"))
+    house.clock.advance(1)
+    return answer
+
+
+def test_a_household_that_nobody_heads_gets_a_primary_account_from_among_its_adults(
+    house: Living, wire: Wire
+) -> None:
+    leave(house, wire, world.ZHANG_LI)
+    assert told(act(house, wire, world.LI_QIANG, f"households/{HOME}/invitations")) == NOT_THERE
+    for nobody in (world.XIAO_MAN, world.ZHOU_MING, world.ZHANG_LI):
+        assert claim(house, wire, nobody) == NOT_THERE
+    assert claim(house, wire, world.LI_QIANG) == (200, "")
+    assert homes(house, wire, world.GRANDMOTHER)[HOME][world.LI_QIANG.id] == ["primary_account"]
+    back = invitation(house, wire, world.LI_QIANG)
+    assert told(act(house, wire, world.ZHANG_LI, "invitations/accept", {"code": back})) == (200, "")
+    assert homes(house, wire, world.GRANDMOTHER)[HOME][world.ZHANG_LI.id] == ["adult_member"]
+    # Everybody who lives there finds it among the accesses, and reads who it was.
+    for who in (world.GRANDMOTHER, world.XIAO_MAN, world.LI_QIANG):
+        seen = json.loads(wire.get("/v1/me/accesses?limit=200", session=house.sign_in(who)).content)["data"]
+        assert "home.role_claimed" in {one["action"] for one in seen}
+
+
+def test_nobody_takes_a_role_that_somebody_has(house: Living, wire: Wire) -> None:
+    before = house.size()
+    for who in (world.LI_QIANG, world.GRANDMOTHER, world.ZHANG_LI):
+        assert claim(house, wire, who) == (409, "conflict")
+    assert house.size() == before
+    assert homes(house, wire, world.LI_QIANG)[HOME][world.ZHANG_LI.id] == ["primary_account"]
+
+
+def test_of_two_who_take_a_free_role_at_once_one_gets_it(house: Living, wire: Wire) -> None:
+    leave(house, wire, world.ZHANG_LI)
+    calls = [
+        (
+            "POST",
+            f"/v1/me/households/{HOME}/primary",
+            {"content": b"", "headers": sent(None, {}, house.sign_in(one))},
+        )
+        for one in (world.LI_QIANG, world.GRANDMOTHER)
+    ]
+    assert sorted(one.status_code for one in wire.together(calls)) == [200, 409]
+    roles = homes(house, wire, world.LI_QIANG)[HOME].values()
+    assert sum("primary_account" in held for held in roles) == 1
+
+
 def test_the_wish_of_either_household_holds_for_a_child_of_both(house: Living, wire: Wire) -> None:
     def wish(member: str) -> str:
         found: str = house.sql(f"SELECT wishes FROM subject WHERE id = '{member}'")[0][0]
@@ -100,7 +147,7 @@ def test_the_wish_of_either_household_holds_for_a_child_of_both(house: Living, w
     code = invitation(house, wire, world.ZHOU_MING, OTHER)
     act(house, wire, world.ZHANG_LI, "invitations/accept", {"code": code, "member": world.XIAO_MAN.id})
     assert (wish(world.XIAO_MAN.id), wish(world.ZHOU_MING.id)) == ("same_gender_advisor", "")
-    leave(house, wire, world.XIAO_MAN)
+    leave(house, wire, world.ZHANG_LI, member=world.XIAO_MAN.id)
     assert wish(world.XIAO_MAN.id) == ""
     with house.service.database.transaction() as tx:
         house.service.lifecycle.ask_same_gender(tx, HouseholdId(OTHER), house.clock())

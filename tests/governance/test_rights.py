@@ -274,6 +274,19 @@ def test_a_service_exports_only_for_an_identified_request_of_its_own(house: Livi
     assert {one["field"]: one.get("value") for one in document["fields"]}["name"] == "张丽"
 
 
+@pytest.mark.parametrize("evidence", ["tel:15400001001", "86.15400001001", "id-99000019860517002X"])
+def test_evidence_is_a_reference_and_never_a_number_of_a_person(
+    evidence: str, house: Living, wire: Wire
+) -> None:
+    before = house.size()
+    body = {"kind": "objection", "on_behalf_of": world.ZHANG_LI.id, "evidence": evidence}
+    answer = wire.post("/v1/requests", body, key=house.key(world.CRM))
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "/evidence", "code": "personal_evidence"}]
+    assert evidence not in answer.text
+    assert house.size() == before
+
+
 def test_the_same_call_twice_is_one_request(house: Living, wire: Wire) -> None:
     key = house.key(world.CRM)
     body = {"kind": "objection", "on_behalf_of": world.ZHANG_LI.id, "evidence": "counter-2026-11"}

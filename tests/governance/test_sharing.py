@@ -9,6 +9,7 @@ from typing import Any
 import happenings
 import pytest
 from happenings import FALLEN, person_acts, reading, withdraw
+from homemaking import act, invitation, leave
 from living import DAY, Living, Wire, sent, spell
 
 from governance import seeding, world
@@ -19,6 +20,10 @@ only_sqlite = pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 
 SHARES = "/v1/me/shares"
 CARE = "family.care"
+
+
+HIDES = "/v1/me/hides"
+HISTORY = "content.history"
 
 
 def me(wire: Wire, house: Living, person: world.Person, method: str, path: str, body: object = None) -> Any:
@@ -145,6 +150,99 @@ def test_hides_are_listed_for_their_owner_alone_and_switched_back(house: Living,
     assert me(wire, house, world.ZHANG_LI, "GET", hides)[1]["data"] == []
     me(wire, house, owner, "POST", hides, {"category": "content.history", "hidden": False})
     assert [one["viewer"] for one in me(wire, house, owner, "GET", hides)[1]["data"]] == [world.ZHANG_LI.id]
+
+
+@only_sqlite
+@pytest.mark.parametrize("viewer", [happenings.NOBODY, world.ZHOU_MING.id, world.LI_QIANG.id], ids=str)
+def test_a_mistyped_viewer_is_told_because_it_would_protect_nobody(
+    viewer: str, house: Living, wire: Wire
+) -> None:
+    before = house.size()
+    for hidden in (True, False):
+        body = {"category": HISTORY, "viewer": viewer, "hidden": hidden}
+        status, problem = me(wire, house, world.LI_QIANG, "POST", HIDES, body)
+        assert (status, problem["code"]) == (404, "not_found")
+    assert house.size() == before
+    assert me(wire, house, world.LI_QIANG, "POST", HIDES, {"category": HISTORY, "hidden": False})[0] == 404
+
+
+@only_sqlite
+def test_the_answer_to_a_hide_is_the_switch_as_it_is_listed(house: Living, wire: Wire) -> None:
+    body = {"category": HISTORY, "viewer": world.ZHANG_LI.id}
+    first = me(wire, house, world.LI_QIANG, "POST", HIDES, body)
+    assert first[1] == {**me(wire, house, world.LI_QIANG, "GET", HIDES)[1]["data"][0], "hidden": True}
+    house.clock.advance(1)
+    assert me(wire, house, world.LI_QIANG, "POST", HIDES, body) == first  # the first instant stays
+    house.clock.advance(1)
+    shown = me(wire, house, world.LI_QIANG, "POST", HIDES, {**body, "hidden": False})
+    assert shown == (200, {**first[1], "hidden": False})
+
+
+@only_sqlite
+def test_what_is_hidden_from_somebody_who_left_is_shown_again_all_the_same(house: Living, wire: Wire) -> None:
+    body = {"category": HISTORY, "viewer": world.ZHANG_LI.id}
+    assert me(wire, house, world.LI_QIANG, "POST", HIDES, body)[0] == 200
+    assert leave(house, wire, world.ZHANG_LI) == (200, "")
+    assert me(wire, house, world.LI_QIANG, "POST", HIDES, body)[0] == 200  # hidden it is, and stays
+    house.clock.advance(1)
+    assert me(wire, house, world.LI_QIANG, "POST", HIDES, {**body, "hidden": False})[0] == 200
+    assert me(wire, house, world.LI_QIANG, "GET", HIDES)[1]["data"] == []
+    assert me(wire, house, world.LI_QIANG, "POST", HIDES, body)[0] == 404  # and now they are nobody's family
+
+
+@pytest.mark.parametrize("how", ["the owner leaves", "the viewer leaves", "the viewer is removed"])
+def test_what_was_shared_ends_for_good_when_two_are_no_family_any_longer(
+    how: str, house: Living, wire: Wire
+) -> None:
+    happenings.share(house, world.GRANDMOTHER, world.LI_QIANG)
+    happenings.share(house, world.LI_QIANG, world.GRANDMOTHER)
+    house.clock.advance(1)
+    gone = world.GRANDMOTHER if how == "the owner leaves" else world.LI_QIANG
+    if how == "the viewer is removed":
+        path = f"households/{world.ZHANG_HOME.id}/members/{gone.id}/remove"
+        assert act(house, wire, world.ZHANG_LI, path).status_code == 200
+    else:
+        assert leave(house, wire, gone) == (200, "")
+
+    def standing(owner: world.Person, viewer: world.Person) -> list[Any]:
+        listed = me(wire, house, owner, "GET", SHARES)[1]["data"]
+        return [(one["active"], one["ended_at"]) for one in listed if one["viewer"] == viewer.id]
+
+    pair = (world.GRANDMOTHER, world.LI_QIANG)
+    for owner, viewer in (pair, pair[::-1]):
+        ((active, ended),) = standing(owner, viewer)
+        assert not active
+        assert ended is not None
+    assert [active for active, _ in standing(world.GRANDMOTHER, world.ZHANG_LI)] == [
+        gone is not world.GRANDMOTHER  # who stayed together still share
+    ]
+    code = invitation(house, wire)
+    assert act(house, wire, gone, "invitations/accept", {"code": code}).status_code == 200
+    house.clock.advance(1)
+    assert not sees(house, world.LI_QIANG, world.GRANDMOTHER)[0]  # coming back revives nothing
+    assert not standing(world.GRANDMOTHER, world.LI_QIANG)[0][0]
+    happenings.share(house, world.GRANDMOTHER, world.LI_QIANG)
+    assert sees(house, world.LI_QIANG, world.GRANDMOTHER)[0]
+
+
+def test_guardian_and_ward_go_on_sharing_until_the_guardianship_ends_as_well(
+    house: Living, wire: Wire
+) -> None:
+    happenings.share(house, world.LI_QIANG, world.XIAO_MAN)
+
+    def standing() -> tuple[bool, bool]:
+        listed = me(wire, house, world.LI_QIANG, "GET", SHARES)[1]["data"]
+        one = next(one for one in listed if one["viewer"] == world.XIAO_MAN.id)
+        return one["active"], one["ended_at"] is None
+
+    ongoing = standing()[1]
+    assert leave(house, wire, world.LI_QIANG) == (200, "")
+    # It opens nothing while they live apart, and is not over: they are guardian and ward.
+    assert (ongoing, standing()) == (True, (False, True))
+    link = {"ward": world.XIAO_MAN.id, "guardian": world.LI_QIANG.id}
+    link |= {"evidence": "doc-1", "verifier": world.OFFICER.id}
+    assert wire.post("/v1/guardianships/end", link, key=house.key(world.CRM)).status_code == 200
+    assert standing() == (False, False)
 
 
 @only_sqlite
