@@ -28,6 +28,7 @@ from governance.acting import On
 from governance.approvalrecords import TIES
 from governance.consenting import NoGatewayError
 from governance.database import Database, OpenTransaction
+from governance.erasureledger import ErasureLedger
 from governance.opening import Opening
 from governance.replay import Once
 from governance.rightsrecords import ENTITY, FOR_OFFICERS, Request, Right, Status
@@ -85,7 +86,9 @@ class Rights:
         opening: Opening,
         pepper: bytes,
         sender: CodeSender | None,
+        erasures: ErasureLedger,
     ) -> None:
+        self._erasures = erasures
         self._database = database
         self._keeper = keeper
         self._opening = opening
@@ -185,6 +188,7 @@ class Rights:
             request = self._own(tx, on, request_id)
             if request.status(now).value not in rightsrecords.WAITING:
                 raise RequestClosedError
+            self._erasures.call_off(request.subject_id, request.id, now)
             revoked = replace(request, state=Status.REVOKED, decided_at=now)
             rightsrecords.settle(tx, revoked)
             self._log(tx, "rights.revoked", on, revoked, now)

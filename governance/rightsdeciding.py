@@ -118,6 +118,8 @@ class RightsDeciding:
         with self._database.transaction() as tx:
             request = self._held(tx, request_id)
             act, settled = self._step(tx, on, request, step, refusal, now)
+            if settled.state is Status.DENIED:
+                self._erasing.call_off(settled.subject_id, settled.id, now)
             rightsrecords.settle(tx, settled)
             ledger.append(tx, [entry_of_step(tx, self._keeper, act, on, settled, now)])
             tx.commit()
