@@ -250,7 +250,7 @@ class Erasing:
         return body
 
     def _close(self, tx: Transaction, household: SubjectId, now: int) -> Destroyed:
-        """Close a household whose last resident is erased: its values led to that person and to nobody else."""
+        """Close a household whose last resident is erased: its values led to nobody else."""
         destroyed = self._vault.destroy(tx, household, holds.ended(tx, household))
         tx.run(_END_HERE, {"member": household, "now": now})
         for statement in _DROPPED:

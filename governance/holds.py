@@ -2,8 +2,8 @@
 
 Promises that a hold has a reason, which is sealed, and a term; that it counts from the commit that sets it,
 whatever the clocks of two machines say, because it is read inside the deleting transaction under the
-subject's lock; that one on a household also holds whoever lives there against erasure; and that it opens nothing: what
-has lapsed stays as absent as before. Setting and lifting are on record.
+subject's lock; that one on a household holds whoever lives there against erasure as well; and that it opens
+nothing: what has lapsed stays as absent as before. Setting and lifting are on record.
 """
 
 from __future__ import annotations
