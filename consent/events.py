@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     UNSHARED = "unshared"  # ends exactly the share that it names
     OBJECTED = "objected"  # denial; also ends a legal basis other than consent
     RESTRICTED = "restricted"  # as objected: storage only
+    TAKEN_BACK = "taken_back"  # ends exactly the objection or restriction that it names, by whoever said it
     ERASED = "erased"  # the person is closed; nothing is permitted any more
     GUARDIAN_LINKED = "guardian_linked"  # the actor is the person's verified guardian from now on
     GUARDIAN_ENDED = "guardian_ended"
@@ -50,6 +51,7 @@ class Event(NamedTuple):
 
     ``kind`` stays text: a kind that a newer version wrote is read as a denial, not as an error.
     ``purpose``, ``categories`` and ``recipient`` of a denial may be empty: then it denies all of them.
+    ``consent_id`` of an objection or restriction is the request that led to it, by which it is taken back.
     An empty ``recipient`` of a grant is the controller itself with its processors. ``notice`` is
     ``id@version#sha256``. ``viewer`` is whom a hiding is meant for (empty: everybody but the person), with
     whom something is shared, and the household of ``joined`` and ``left``. Times are milliseconds since the

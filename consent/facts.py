@@ -40,8 +40,11 @@ _OPENING: Final = frozenset(
         EventKind.SHARED,
         EventKind.GUARDIAN_LINKED,
         EventKind.JOINED,
+        EventKind.TAKEN_BACK,
     }
 )
+_REVERSIBLE: Final = frozenset({EventKind.OBJECTED, EventKind.RESTRICTED})
+"""The denials that can be taken back; after a withdrawal or a refusal only a new consent helps."""
 _NO_DENIAL: Final = _OPENING | {
     EventKind.DEFERRED,
     EventKind.HIDDEN,
@@ -55,9 +58,9 @@ _NO_DENIAL: Final = _OPENING | {
 class Facts:
     """One person at one instant: the events that count, by kind, and the age.
 
-    A person without a birth date counts as a child. ``denials`` has every denial. ``changes_at`` is the
-    first later instant at which the passing of time alone changes something here: one more of the given
-    events counts, or 14 or 18 is reached.
+    A person without a birth date counts as a child. ``denials_ever`` has every denial, ``denials`` those that
+    were not taken back. ``changes_at`` is the first later instant at which the passing of time alone changes
+    something here: one more of the given events counts, or 14 or 18 is reached.
     """
 
     __slots__ = (
@@ -66,6 +69,7 @@ class Facts:
         "birth",
         "changes_at",
         "denials",
+        "denials_ever",
         "is_child",
         "is_household",
         "is_minor",
@@ -98,7 +102,10 @@ class Facts:
             elif self.changes_at is None or start < self.changes_at:
                 self.changes_at = start
         # A kind that this version does not know counts as a denial.
-        self.denials = [e for kind, same in self._found.items() if kind not in _NO_DENIAL for e in same]
+        self.denials_ever = [e for kind, same in self._found.items() if kind not in _NO_DENIAL for e in same]
+        self.denials = self.denials_ever
+        if self.of(EventKind.TAKEN_BACK):
+            self.denials = [e for e in self.denials_ever if not self._is_taken_back(e)]
         self._grants: dict[str, Sequence[Thirds]] = {}
 
     def is_under(self, age: int) -> bool:
@@ -158,6 +165,19 @@ class Facts:
             for hide in self.of(EventKind.HIDDEN)
             if hide.viewer in ("", viewer)
             for category in hide.categories & line
+        )
+
+    def _is_taken_back(self, denial: Event) -> bool:
+        # Only by whoever said it, as what they said it. What names a denial came after it, so a tie is none.
+        return (
+            denial.kind in _REVERSIBLE
+            and denial.consent_id != ""
+            and any(
+                (back.consent_id, back.actor_id, back.capacity)
+                == (denial.consent_id, denial.actor_id, denial.capacity)
+                and back.occurred_at >= stamp(denial)
+                for back in self.of(EventKind.TAKEN_BACK)
+            )
         )
 
     def is_shown_again(self, hide: Event, category: str) -> bool:

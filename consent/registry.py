@@ -238,19 +238,42 @@ def refuse(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: in
     record(tx, happened(EventKind.REFUSED, subject_id, actor, instant, terms=terms))
 
 
-def object_to(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
+def object_to(
+    tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int, *, request: str = ""
+) -> None:
     """Record an objection (个人信息保护法 第四十四条): it also ends a legal basis other than consent.
 
-    Empty terms object to everything; a purpose reaches all below it.
+    Empty terms object to everything; a purpose reaches all below it. ``request`` is what it is taken back by.
     """
     instant = not_before(tx, subject_id, now)
-    record(tx, happened(EventKind.OBJECTED, subject_id, actor, instant, terms=terms))
+    record(tx, happened(EventKind.OBJECTED, subject_id, actor, instant, terms=terms, consent_id=request))
 
 
-def restrict(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
-    """Record a restriction: from now on what it covers is stored and used for nothing else."""
+def restrict(
+    tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int, *, request: str = ""
+) -> None:
+    """Record a restriction: from now on what it covers is stored and used for nothing else.
+
+    Said again by the same actor for the same request while it stands, nothing is written.
+    """
+    if request and _standing(tx, subject_id, request, actor):
+        return
     instant = not_before(tx, subject_id, now)
-    record(tx, happened(EventKind.RESTRICTED, subject_id, actor, instant, terms=terms))
+    record(tx, happened(EventKind.RESTRICTED, subject_id, actor, instant, terms=terms, consent_id=request))
+
+
+def take_back(tx: Transaction, subject_id: str, request: str, actor: Actor, now: int) -> None:
+    """Take back the objection or restriction that a request led to: only by whoever said it.
+
+    Older consents that it had stopped hold again, shares do not; withdrawals and refusals stay.
+
+    Raises:
+        UnknownConsentError: this actor said no such thing, or took it back already.
+    """
+    if not _standing(tx, subject_id, request, actor):
+        raise UnknownConsentError
+    instant = not_before(tx, subject_id, now)
+    record(tx, happened(EventKind.TAKEN_BACK, subject_id, actor, instant, consent_id=request))
 
 
 def erase(tx: Transaction, subject_id: str, actor: Actor, now: int) -> None:
@@ -325,6 +348,16 @@ def consents_of(
 def _is_shown(served: Event, terms: Terms, actor: Actor) -> bool:
     said = Terms(served.purpose, served.categories, served.recipient, served.notice)
     return said == terms and (served.actor_id, served.capacity) == (actor.id, actor.capacity)
+
+
+def _standing(tx: Transaction, subject_id: str, request: str, actor: Actor) -> bool:
+    """Say whether the last that an actor said for a request is an objection or restriction."""
+    said = [
+        event.kind
+        for event in events_of(tx, [subject_id])[subject_id]
+        if event.consent_id == request and (event.actor_id, event.capacity) == (actor.id, actor.capacity)
+    ]
+    return bool(request and said) and said[-1] in (EventKind.OBJECTED, EventKind.RESTRICTED)
 
 
 def _own(tx: Transaction, subject_id: str, consent_id: str) -> tuple[Consent, tuple[Event, ...]]:

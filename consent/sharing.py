@@ -136,7 +136,10 @@ def _denials(facts: Facts, share: Event, category: Category, book: RuleBook) -> 
     """
     purpose = book.purposes.get(Purpose(share.purpose))
     asked = Question(share.subject_id, Purpose(share.purpose), category, "", "", facts.now, facts.birth)
-    found = facts.denials if purpose is None else case_of(facts, asked, purpose, book, NO_NOTICES).denials()
+    if purpose is None:
+        found = facts.denials_ever
+    else:
+        found = case_of(facts, asked, purpose, book, NO_NOTICES).denials_ever()
     return [one for one in found if one.capacity != Capacity.PRIMARY]
 
 

@@ -78,11 +78,18 @@ class Case(NamedTuple):
         return (min(days, self.book.limits.sensitive_consent_days) if self.is_grave else days) * DAY_MS
 
     def denials(self) -> list[Event]:
-        """Return the denials that reach this purpose, category and recipient."""
+        """Return the denials that reach this purpose, category and recipient and were not taken back."""
+        return self._reaching(self.facts.denials)
+
+    def denials_ever(self) -> list[Event]:
+        """Return those that were taken back since as well: for what ends for good."""
+        return self._reaching(self.facts.denials_ever)
+
+    def _reaching(self, denials: Iterable[Event]) -> list[Event]:
         purposes = above(self.purpose.id)
         return [
             denial
-            for denial in self.facts.denials
+            for denial in denials
             if (not denial.purpose or denial.purpose in purposes)
             and (not denial.categories or not denial.categories.isdisjoint(self.line))
             and reaches(denial.recipient, self.recipient)

@@ -1,5 +1,7 @@
 """Erasing a member: keys, values, index entries and the name in the log are destroyed, for good.
 
+A household whose last resident is erased is closed with that person, in the same transaction.
+
 Promises that a legal hold is looked for in the same transaction and wins; that the order stands in the list
 outside the database, on the disk, before anything is committed, so that neither a crash nor a restored
 backup brings the person back (``replay_erasures``); and that what stays as evidence, events and entries,
@@ -9,6 +11,7 @@ stays under random names only (个人信息保护法 第四十七条). Never com
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
@@ -29,6 +32,7 @@ from governance.records import (
     Actor,
     Approval,
     Invitation,
+    LegalHold,
     Link,
     RelationRow,
     Replay,
@@ -98,6 +102,7 @@ _DROPPED: Final = tuple(
         (Replay.__table__, "actor_id"),
         (Invitation.__table__, "member_id"),
         (Transition.__table__, "subject_id"),
+        (LegalHold.__table__, "subject_id"),
     )
 )
 
@@ -108,6 +113,10 @@ class Order(NamedTuple):
     party: Party
     request: str
     request_id: str = ""
+
+
+class _NotWantedError(Exception):
+    """The request behind an order was taken back or denied: the erasure was never committed."""
 
 
 class NoSuchMemberError(Exception):
@@ -153,31 +162,40 @@ class Erasing:
     def replay_erasures(self, now: int) -> int:
         """Erase again whoever was erased before and is here all the same; return how many.
 
-        For every start. A backup may have come back, or a crash may have struck before the commit. Who is
-        under a legal hold waits for its end.
+        For every start. A backup may have come back, or a crash may have struck before the commit. An order
+        whose request waits here or is unknown is carried out; one that was called off, or whose request was
+        closed here, is not: its erasure was never committed. Who is under a legal hold waits for its end.
         """
         again = 0
-        for one in self._here_again():
-            order = Order(Party(ActorType.SYSTEM, "erasures"), one[1])
+        for member, request in self._here_again():
+            order = Order(Party(ActorType.SYSTEM, "erasures"), request)
             with self._database.transaction() as tx:
                 try:
-                    self._destroy(tx, one[0], order, now, lambda: None)
-                except (NoSuchMemberError, HeldError):
+                    self._destroy(tx, member, order, now, partial(_still_wanted, tx, request))
+                except (NoSuchMemberError, HeldError, _NotWantedError):
                     continue
                 tx.commit()
             again += 1
         return again
 
     def _here_again(self) -> list[tuple[SubjectId, str]]:
-        """Return who of the list is active: a keyed look at some hundred at once, for lists that are long."""
-        listed = {entry.subject: entry.request for entry in self._erasures.entries()}
-        everybody = sorted(listed)
-        found: list[tuple[SubjectId, str]] = []
+        """Return the orders about active people: a keyed look at some hundred at once, for long lists."""
+        ordered = sorted(self._erasures.orders())
+        everybody = sorted({member for member, _ in ordered})
+        here: set[SubjectId] = set()
         with self._database.reading() as tx:
             for start in range(0, len(everybody), _AT_ONCE):
                 known = subjects.rows_of(tx, everybody[start : start + _AT_ONCE], Hold.NONE)
-                found += [(one.id, listed[one.id]) for one in known.values() if one.active]
-        return found
+                here |= {one.id for one in known.values() if one.active}
+        return [one for one in ordered if one[0] in here]
+
+    def call_off(self, member: SubjectId, request: str, now: int) -> None:
+        """Call off an order whose commit failed: the request is about to be closed, in the caller's commit.
+
+        Raises:
+            ErasureLedgerError: that cannot be written; then the request may not be closed either.
+        """
+        self._erasures.call_off(member, request, now)
 
     def _destroy(
         self, tx: Transaction, member: SubjectId, order: Order, now: int, still: Callable[[], object]
@@ -186,13 +204,16 @@ class Erasing:
         known = subjects.change(tx, {member, *(SubjectId(row[0]) for row in around)})
         if member not in known or not known[member].active:
             raise NoSuchMemberError
-        if holds.held(tx, [member], now):
+        if holds.held(tx, [member, *moving.homes_of(tx, member, now)], now):
             raise HeldError
         still()
         request = rightsrecords.one(tx, order.request)
         about = {"member": member, "now": now}
+        deserted = []
         for held in moving.hold_all(tx, MemberId(member), now):
             moving.move_out(tx, held, MemberId(member), now)
+            if len(held.living) == 1:
+                deserted.append(SubjectId(held.household))
         for ward in sorted({row[0] for row in around if row[1] == Relation.WARD}):
             registry.end_guardian(tx, ward, member, {"reason": ERASED}, now)
             lapse(tx, SubjectId(ward), member)
@@ -204,7 +225,9 @@ class Erasing:
         name = ledger.names_of(tx, [member]).get(member, b"")
         owned = (*tx.rows(_REVIEWS, {"name": name}), *tx.rows(_REQUESTS, {"member": member}))
         owners = [str(row[0]) for row in owned]
-        destroyed = self._vault.destroy(tx, member, owners)
+        destroyed = self._vault.destroy(tx, member, [*owners, *holds.ended(tx, member)])
+        for household in deserted:
+            destroyed += self._close(tx, household, now)
         tx.run(_DROP_REVIEWS, {"name": name})
         for statement in _DROPPED:
             tx.run(statement, {"member": member})
@@ -226,6 +249,16 @@ class Erasing:
         rightsrecords.certify(tx, order.request, "" if request is None else request.via, body, now)
         return body
 
+    def _close(self, tx: Transaction, household: SubjectId, now: int) -> Destroyed:
+        """Close a household whose last resident is erased: its values led to nobody else."""
+        destroyed = self._vault.destroy(tx, household, holds.ended(tx, household))
+        tx.run(_END_HERE, {"member": household, "now": now})
+        for statement in _DROPPED:
+            tx.run(statement, {"member": household})
+        tx.run(_CLOSE, {"member": household})
+        ledger.forget(tx, household)
+        return destroyed
+
     def _note(self, tx: Transaction, order: Order, destroyed: Destroyed, now: int) -> Receipt:
         # Without the person's name in the log: the certificate leads to this entry, and must to no other.
         entry = Entry(
@@ -241,3 +274,10 @@ class Erasing:
             n=sum(destroyed),
         )
         return ledger.append(tx, [entry])[0]
+
+
+def _still_wanted(tx: Transaction, request: str) -> None:
+    """Refuse an order whose request was closed here; asked under the member's lock."""
+    asked = rightsrecords.one(tx, request)
+    if asked is not None and asked.state.value not in rightsrecords.WAITING:
+        raise _NotWantedError

@@ -5,6 +5,10 @@ ever added, that a line which a crash cut short is passed over and never runs in
 whole line that was changed afterwards is found: it carries a digest of itself. The file lies beside the lock
 store, so that whoever restores the database does not restore it as well. A line holds a member's id, which
 is random, the request's id and the instant; nothing else.
+
+An order is written before the erasure is committed, so a commit that fails leaves an order for somebody who
+is still there. If the request is then taken back or denied, a line that calls the order off is written before
+that commit: it must hold in a backup from before, where the request still waits, as well.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from typing import Final, NamedTuple
 from policies.identifiers import Prefix, kind_of
 from policies.terms import SubjectId
 
+_UNDONE: Final = 3
+"""A line that calls off what was ordered before under the same request: its erasure was never committed."""
 _FORMAT: Final = 2
 _PLAIN: Final = 1
 """The lines of older versions, which carry no digest."""
@@ -36,6 +42,8 @@ class Erased(NamedTuple):
     subject: SubjectId
     request: str
     at: int
+    undone: bool = False
+    """Whether this line calls the order off instead."""
 
 
 class ErasureLedger:
@@ -56,13 +64,13 @@ class ErasureLedger:
         return cls(path)
 
     def append(self, erased: Erased) -> None:
-        """Add one erasure. When this returns it survives a power cut.
+        """Add one line. When this returns it survives a power cut.
 
         Raises:
             ErasureLedgerError: it could not be written; then nothing may be erased either.
         """
         body: dict[str, object] = {
-            "v": _FORMAT,
+            "v": _UNDONE if erased.undone else _FORMAT,
             "subject": erased.subject,
             "request": erased.request,
             "at": erased.at,
@@ -84,13 +92,36 @@ class ErasureLedger:
         except OSError:
             raise ErasureLedgerError("the list of erasures cannot be written") from None
 
-    def entries(self) -> Iterator[Erased]:
-        """Return every erasure, oldest first; a line that was cut short is passed over.
+    def orders(self) -> dict[tuple[SubjectId, str], Erased]:
+        """Return what is ordered and not called off, by member and request; errors as ``entries``."""
+        found: dict[tuple[SubjectId, str], Erased] = {}
+        for one in self.entries():
+            if one.undone:
+                found.pop((one.subject, one.request), None)
+            else:
+                found[one.subject, one.request] = one
+        return found
+
+    def call_off(self, subject: SubjectId, request: str, now: int) -> None:
+        """Call off what a request ordered, if it did: before the commit that closes the request.
 
         Raises:
-            ErasureLedgerError: a whole line is none of ours.
+            ErasureLedgerError: it cannot be read or written; then the request may not be closed either.
         """
-        for number, line in enumerate(self._path.read_bytes().split(b"\n"), start=1):
+        if (subject, request) in self.orders():
+            self.append(Erased(subject, request, now, undone=True))
+
+    def entries(self) -> Iterator[Erased]:
+        """Return every line, oldest first; one that was cut short is passed over.
+
+        Raises:
+            ErasureLedgerError: a whole line is none of ours, or the list is away.
+        """
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except OSError:
+            raise ErasureLedgerError("the list of erasures cannot be read") from None
+        for number, line in enumerate(lines, start=1):
             if line.endswith(b"}"):
                 yield self._entry(line, number)
             # Any other line was never acknowledged: ``append`` did not return.
@@ -102,12 +133,13 @@ class ErasureLedger:
         try:
             body = json.loads(line)
             version, subject = body["v"], str(body["subject"])
-            erased = Erased(SubjectId(subject), str(body["request"]), int(body["at"]))
+            undone = version == _UNDONE
+            erased = Erased(SubjectId(subject), str(body["request"]), int(body["at"]), undone)
         except (ValueError, TypeError, KeyError, RecursionError):
             raise damaged from None
-        if version not in (_FORMAT, _PLAIN):
+        if version not in (_UNDONE, _FORMAT, _PLAIN):
             raise ErasureLedgerError(f"line {number} of {self._path} is of another version")
-        if version == _FORMAT and body.pop("sum", None) != _sum(body):
+        if version != _PLAIN and body.pop("sum", None) != _sum(body):
             raise damaged
         if kind_of(subject) is not Prefix.MEMBER:
             raise damaged

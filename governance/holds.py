@@ -1,8 +1,9 @@
 """Legal holds: nothing of a subject is deleted while one stands, whoever asks and whatever has lapsed.
 
 Promises that a hold has a reason, which is sealed, and a term; that it counts from the commit that sets it,
-because it is read inside the deleting transaction under the subject's lock; and that it opens nothing: what
-has lapsed stays as absent as before. Setting and lifting are on record.
+whatever the clocks of two machines say, because it is read inside the deleting transaction under the
+subject's lock; that one on a household holds whoever lives there against erasure as well; and that it opens
+nothing: what has lapsed stays as absent as before. Setting and lifting are on record.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ LONGEST_TERM_MS: Final = 3650 * 86_400_000
 
 _STANDING: Final = select(_hold.c.subject_id).where(
     _hold.c.subject_id.in_(bindparam("subjects", expanding=True)),
-    _hold.c.starts_at <= bindparam("now"),
     _hold.c.ends_at > bindparam("now"),
 )
+_OF: Final = select(_hold.c.id).where(_hold.c.subject_id == bindparam("subject"))
 _ADD: Final = insert(_hold)
 _ONE: Final = select(_hold.c.subject_id, _hold.c.ends_at).where(_hold.c.id == bindparam("hold"))
 _LIFT: Final = (
@@ -77,6 +78,11 @@ class StandingHold:
 def held(tx: Transaction, about: Collection[str], now: int) -> frozenset[str]:
     """Return those of the subjects under a hold. Ask under their locks, in the deleting transaction."""
     return frozenset(row[0] for row in tx.rows(_STANDING, {"subjects": sorted(about), "now": now}))
+
+
+def ended(tx: Transaction, subject: str) -> list[str]:
+    """Return the ids of a subject's holds where none stands: the owners of the keys of their reasons."""
+    return [str(row[0]) for row in tx.rows(_OF, {"subject": subject})]
 
 
 class Holds:

@@ -23,11 +23,12 @@ from consent.events import Capacity
 from consent.listing import Consent, Terms
 from consent.outbox import CodeMessage, CodeSender
 from consent.weighing import confirm_before
-from governance import replay, rightsrecords, subjects
+from governance import objecting, replay, rightsrecords, subjects
 from governance.acting import On
 from governance.approvalrecords import TIES
 from governance.consenting import NoGatewayError
 from governance.database import Database, OpenTransaction
+from governance.erasureledger import ErasureLedger
 from governance.opening import Opening
 from governance.replay import Once
 from governance.rightsrecords import ENTITY, FOR_OFFICERS, Request, Right, Status
@@ -85,7 +86,9 @@ class Rights:
         opening: Opening,
         pepper: bytes,
         sender: CodeSender | None,
+        erasures: ErasureLedger,
     ) -> None:
+        self._erasures = erasures
         self._database = database
         self._keeper = keeper
         self._opening = opening
@@ -112,6 +115,7 @@ class Rights:
             book = self._keeper.in_force(tx).rules.book
             by = self._speaker(tx, on, subject, wish.evidence, now)
             self._examine(tx, book, subject, wish)
+            self._entitle(tx, book, subject, wish.kind, wish.detail, by, now)
             session = on.caller.kind is Prefix.MEMBER
             known_by = "session" if session else "evidence" if wish.evidence else ""
             earlier = self._earlier(tx, on, subject, wish, once, now)
@@ -162,16 +166,17 @@ class Rights:
             if request.actor_id != on.member:
                 raise NoSuchRequestError
             by = self._speaker(tx, on, request.subject_id, "one_time_code", now)
-            limits = self._keeper.in_force(tx).rules.book.limits
+            book = self._keeper.in_force(tx).rules.book
             request = self._own(tx, on, request_id)  # again, now that it is held
+            detail = self.detail(tx, request)
+            self._entitle(tx, book, request.subject_id, request.kind, detail, by, now)
             found = confirmation.answer(
-                tx, request_id, on.member, code, limits=limits, pepper=self._pepper, now=now
+                tx, request_id, on.member, code, limits=book.limits, pepper=self._pepper, now=now
             )
             if isinstance(found, NotConfirmed) or request.state not in (Status.OPEN, Status.IN_PROGRESS):
                 self._log(tx, "rights.code_refused", on, request, now, Verdict.DENY)
                 tx.commit()
                 return NotConfirmed()
-            detail = self.detail(tx, request)
             identified = self._act(tx, replace(request, known_by="code"), detail, by, now)
             rightsrecords.settle(tx, identified)
             self._log(tx, "rights.identified", on, identified, now)
@@ -179,17 +184,35 @@ class Rights:
         return identified
 
     def revoke(self, on: On, request_id: str, now: int) -> Request:
-        """Take a request back that has not been decided."""
+        """Take a request back that has not been decided, or the objection or restriction that it led to.
+
+        Raises:
+            NoSuchRequestError: the request is unknown, or not this person's.
+            RequestClosedError: it was decided, or somebody else said what it led to.
+            ErasureLedgerError: an order that it led to cannot be called off; then it is not taken back.
+        """
         with self._database.transaction() as tx:
             subjects.change(tx, [self._own(tx, on, request_id).subject_id])
             request = self._own(tx, on, request_id)
-            if request.status(now).value not in rightsrecords.WAITING:
+            if objecting.is_in_force(request):
+                self._take_back(tx, on, request, now)
+            elif request.status(now).value not in rightsrecords.WAITING:
                 raise RequestClosedError
+            if request.kind is Right.ERASURE:
+                self._erasures.call_off(request.subject_id, request.id, now)
+                objecting.let_go(tx, request, now)
             revoked = replace(request, state=Status.REVOKED, decided_at=now)
             rightsrecords.settle(tx, revoked)
             self._log(tx, "rights.revoked", on, revoked, now)
             tx.commit()
         return revoked
+
+    def _take_back(self, tx: Transaction, on: On, request: Request, now: int) -> None:
+        by = self._speaker(tx, on, request.subject_id, "", now)
+        try:
+            registry.take_back(tx, request.subject_id, request.id, by, now)
+        except registry.UnknownConsentError:
+            raise RequestClosedError from None
 
     def show(self, on: On, request_id: str) -> Request:
         """Return one request of this person's, or one that this service passed on."""
@@ -226,11 +249,7 @@ class Rights:
         """Do what needs nobody's approval; the rest waits for an officer."""
         if request.kind in FOR_OFFICERS:
             return request
-        terms = Terms(str(detail.get("purpose", "")), frozenset(), "", "")
-        if request.kind is Right.OBJECTION:
-            registry.object_to(tx, request.subject_id, terms, by, now)
-        elif request.kind is Right.RESTRICTION:
-            registry.restrict(tx, request.subject_id, terms, by, now)
+        objecting.say(tx, request, str(detail.get("purpose", "")), by, now)
         return replace(request, state=Status.FULFILLED, decided_at=now)
 
     def _speaker(
@@ -272,6 +291,23 @@ class Rights:
             tx, str(wish.detail.get("decision_id", "")), subject
         ):
             raise UnfitRequestError
+
+    def _entitle(
+        self,
+        tx: Transaction,
+        book: RuleBook,
+        subject: SubjectId,
+        kind: Right,
+        detail: Mapping[str, object],
+        by: registry.Actor,
+        now: int,
+    ) -> None:
+        """Refuse what would be recorded and count for nothing."""
+        if kind not in objecting.NOES or by.capacity is not Capacity.GUARDIAN:
+            return
+        birth = self._opening.birth_of(tx, subject)
+        if not objecting.guardian_may(str(detail.get("purpose", "")), birth, book, now):
+            raise NoSuchRequestError
 
     def _own(self, tx: Transaction, on: On, request_id: str) -> Request:
         request = rightsrecords.one(tx, request_id)

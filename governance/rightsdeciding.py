@@ -15,9 +15,7 @@ from typing import Final
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
-from consent import registry
-from consent.events import Capacity
-from governance import rightsrecords, subjects
+from governance import objecting, rightsrecords, subjects
 from governance.acting import On
 from governance.asking import Answer, Ask, WriteAsk
 from governance.database import Database
@@ -118,6 +116,9 @@ class RightsDeciding:
         with self._database.transaction() as tx:
             request = self._held(tx, request_id)
             act, settled = self._step(tx, on, request, step, refusal, now)
+            if settled.state is Status.DENIED and settled.kind is Right.ERASURE:
+                self._erasing.call_off(settled.subject_id, settled.id, now)
+                objecting.let_go(tx, settled, now)
             rightsrecords.settle(tx, settled)
             ledger.append(tx, [entry_of_step(tx, self._keeper, act, on, settled, now)])
             tx.commit()
@@ -173,8 +174,7 @@ class RightsDeciding:
     def _restrict(self, on: On, request: Request, now: int) -> None:
         with self._database.transaction() as tx:
             held = self._held(tx, request.id)
-            by = registry.Actor(held.actor_id, Capacity.SELF, {"request": held.id})
-            registry.restrict(tx, held.subject_id, registry.EVERYTHING, by, now)
+            objecting.hold_back(tx, held, on.caller.actor_id, now)
             ledger.append(tx, [entry_of_step(tx, self._keeper, "rights.held", on, held, now, Verdict.DENY)])
             tx.commit()
 

@@ -278,11 +278,12 @@ def _wired(
         sender = DevelopmentOutbox()
     approving = Approving(database, keeper)
     certificates = DocumentSigner(ring.receipt_key, CERTIFICATE)
-    erasing = Erasing(database, keeper, vault, _erasures(settings), certificates, ring.tenant)
+    erasures = _erasures(settings)
+    erasing = Erasing(database, keeper, vault, erasures, certificates, ring.tenant)
     if examine:
         erasing.replay_erasures(clock())
     gate = Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant))
-    rights = Rights(database, keeper, opening, ring.pepper, sender)
+    rights = Rights(database, keeper, opening, ring.pepper, sender, erasures)
     consenting = Consenting(database, keeper, ring.pepper, sender, opening.birth_of)
     signer = DocumentSigner(ring.receipt_key, RECEIPT, SIGNATURE)
     return Service(

@@ -15,6 +15,7 @@ from consent.confirmation import NotConfirmed
 from governance import world
 from governance.asking import Answer
 from governance.consenting import NoGatewayError
+from governance.erasureledger import ErasureLedger
 from governance.rights import NoSuchRequestError, RequestClosedError, Rights, UnfitRequestError
 from governance.rightsdeciding import NotAllowedError, Step
 from governance.rightsrecords import Refusal, Right, Status
@@ -114,7 +115,8 @@ def test_a_code_is_not_guessed_and_a_request_without_it_expires(house: Living) -
 
 def test_without_a_gateway_for_codes_there_is_no_request_that_needs_one(house: Living) -> None:
     service = house.service
-    bare = Rights(service.database, service.keeper, service.opening, service.ring.pepper, None)
+    erasures = ErasureLedger(house.settings.erasures)
+    bare = Rights(service.database, service.keeper, service.opening, service.ring.pepper, None, erasures)
     from governance.rights import Wish  # noqa: PLC0415 - only here
 
     with pytest.raises(NoGatewayError):
