@@ -91,9 +91,8 @@ class Delivering:
             if fan is None or not stretch:
                 return False
             audience = Audience(fan.owner_id, fan.roles, fan.wide)
-            told = [
-                one for one in stretch if one.kind in fan.kinds and announcing.may_know(book, audience, one)
-            ]
+            wanted = [one for one in stretch if one.kind in fan.kinds]
+            told = announcing.known_to(tx, book, audience, wanted)
             hookstore.make_out(tx, webhook_id, told, stretch[-1].position, self._clock())
             tx.commit()
             return len(stretch) == _STRETCH
