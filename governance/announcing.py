@@ -29,7 +29,11 @@ from policies.transaction import Row, Transaction
 
 
 class Told(StrEnum):
-    """What an announcement says. Ticks, codes, deferrals and hidings are nobody else's business."""
+    """What an announcement says. Ticks, codes, deferrals and hidings are nobody else's business.
+
+    ``EXPIRED``: nobody withdrew it, but what it rested on is over (a guardianship, a household, an age).
+    ``SUPERSEDED``: about no single person. From its time on no older version of a notice is a basis.
+    """
 
     CONFIRMED = "consent.confirmed"
     IMPORTED = "consent.imported"
@@ -40,9 +44,12 @@ class Told(StrEnum):
     OBJECTED = "subject.objected"
     RESTRICTED = "subject.restricted"
     ERASED = "subject.erased"
+    SUPERSEDED = "notice.superseded"
 
 
-URGENT: Final = frozenset({Told.WITHDRAWN, Told.REVOKED, Told.OBJECTED, Told.RESTRICTED, Told.ERASED})
+URGENT: Final = frozenset(
+    {Told.WITHDRAWN, Told.REVOKED, Told.EXPIRED, Told.OBJECTED, Told.RESTRICTED, Told.ERASED}
+)
 """What ends processing: who does not acknowledge it in time is an incident."""
 
 
@@ -92,6 +99,12 @@ def of_subject(kind: Told, subject_id: str, position: int, at: int, purpose: str
     return Announcement(position, new_id(Prefix.EVENT), kind.value, subject_id, "", purpose, "", "", at)
 
 
+def of_notice(purpose: str, categories: Collection[str], position: int, at: int) -> Announcement:
+    """Return what is told of a notice that needs new consents. ``at``: when it takes effect, often later."""
+    words = " ".join(sorted(categories))
+    return Announcement(position, new_id(Prefix.EVENT), Told.SUPERSEDED.value, "", "", purpose, words, "", at)
+
+
 def announce(tx: Transaction, announcements: Sequence[Announcement]) -> None:
     """Write announcements into the outbox; they commit with what they report or not at all."""
     tx.run(_ADD, [one._asdict() for one in announcements])
@@ -114,7 +127,9 @@ def _announcement(row: Row) -> Announcement:
 
 def document(one: Announcement) -> dict[str, object]:
     """Return an announcement as others get it."""
-    data: dict[str, object] = {"event_id": one.event_id, "subject": one.subject_id}
+    data: dict[str, object] = {"event_id": one.event_id}
+    if one.subject_id:
+        data["subject"] = one.subject_id
     if one.consent_id:
         data["consent_id"] = one.consent_id
     if one.purpose:

@@ -17,8 +17,9 @@ from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from consent import registry
 from consent.events import Capacity
-from governance import rightsrecords, subjects
+from governance import announcing, rightsrecords, subjects
 from governance.acting import On
+from governance.announcing import Told
 from governance.asking import Answer, Ask, WriteAsk
 from governance.database import Database
 from governance.erasing import Erasing, Order
@@ -175,7 +176,10 @@ class RightsDeciding:
             held = self._held(tx, request.id)
             by = registry.Actor(held.actor_id, Capacity.SELF, {"request": held.id})
             registry.restrict(tx, held.subject_id, registry.EVERYTHING, by, now)
-            ledger.append(tx, [entry_of_step(tx, self._keeper, "rights.held", on, held, now, Verdict.DENY)])
+            entry = entry_of_step(tx, self._keeper, "rights.held", on, held, now, Verdict.DENY)
+            position = ledger.append(tx, [entry])[0].index
+            told = announcing.of_subject(Told.RESTRICTED, held.subject_id, position, now)
+            announcing.announce(tx, [told])
             tx.commit()
 
     def _rectify(self, on: On, request: Request, now: int) -> Status:
