@@ -7,7 +7,7 @@ when, is ``consent.registry``; what it means, ``consent.rules``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -40,6 +40,15 @@ _LAST_SEQS: Final = (
 _LAST_INSTANT: Final = select(func.max(_T.c.recorded_at)).where(_T.c.subject_id == bindparam("subject"))
 _KNOWN: Final = select(_T.c.event_id).where(
     _T.c.subject_id == bindparam("subject"), _T.c.event_id.in_(bindparam("ids", expanding=True))
+)
+_RECIPIENTS: Final = (
+    select(_T.c.subject_id, _T.c.recipient, _T.c.purpose)
+    .distinct()
+    .where(
+        _T.c.subject_id.in_(bindparam("ids", expanding=True)),
+        _T.c.kind == EventKind.TICKED.value,
+        _T.c.recipient != "",
+    )
 )
 _INSERT: Final = insert(_T)
 EVERYTHING: Final = Terms("", frozenset(), "", "")
@@ -98,6 +107,16 @@ def record_all(tx: Transaction, fresh: Mapping[str, Sequence[Event]]) -> None:
 def of_consent(tx: Transaction, consent_id: str) -> Iterable[Event]:
     """Return the events of one consent, whoever it is about, in their order."""
     return map(event_of, tx.rows(_EVENTS_OF_CONSENT, {"consent": consent_id}))
+
+
+def recipients_of(tx: Transaction, subject_ids: Collection[str]) -> dict[str, set[tuple[str, str]]]:
+    """Return to whom, and for which purpose, each subject ever agreed to give something, ended or not."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for subject, recipient, purpose in (
+        tx.rows(_RECIPIENTS, {"ids": sorted(subject_ids)}) if subject_ids else ()
+    ):
+        found.setdefault(subject, set()).add((recipient, purpose))
+    return found
 
 
 def not_before(tx: Transaction, subject_id: str, now: int) -> int:

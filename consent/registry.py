@@ -251,15 +251,16 @@ def object_to(
 
 def restrict(
     tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int, *, request: str = ""
-) -> None:
+) -> bool:
     """Record a restriction: from now on what it covers is stored and used for nothing else.
 
-    Said again by the same actor for the same request while it stands, nothing is written.
+    Said again by the same actor for the same request while it stands, nothing is written: False.
     """
     if request and _standing(tx, subject_id, request, actor):
-        return
+        return False
     instant = not_before(tx, subject_id, now)
     record(tx, happened(EventKind.RESTRICTED, subject_id, actor, instant, terms=terms, consent_id=request))
+    return True
 
 
 def take_back(tx: Transaction, subject_id: str, request: str, actor: Actor, now: int) -> None:

@@ -3,29 +3,37 @@
 Promises that an announcement is written in the transaction of the change it reports, at the index of its
 log entry; that it carries ids and words of the rule book, never a value or a name; and that nobody is told
 what somebody hides, because a trace of hiding is what hiding must not leave. A consent for one recipient is
-told to that recipient alone, a purpose only to services that a rule lets work for it or that act for people.
+told to that recipient alone, a purpose only to services that a rule lets work for it or that act for people;
+what ends a whole purpose, or all, also to whom the person agreed to give something for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, insert, select
 
+from consent import eventlog
+from consent.facts import above
 from consent.listing import Consent
 from governance.outboxrecords import OutboxEvent
 from governance.times import rfc3339
 from policies.book import RuleBook
+from policies.entries import ANY
 from policies.identifiers import Prefix, new_id
-from policies.terms import Purpose, Role
+from policies.terms import Role
 from policies.transaction import Row, Transaction
 
 
 class Told(StrEnum):
-    """What an announcement says. Ticks, codes, deferrals and hidings are nobody else's business."""
+    """What an announcement says. Ticks, codes, deferrals and hidings are nobody else's business.
+
+    ``EXPIRED``: nobody withdrew it, but what it rested on is over (a guardianship, a household, an age).
+    ``SUPERSEDED``: about no single person. From its time on no older version of a notice is a basis.
+    """
 
     CONFIRMED = "consent.confirmed"
     IMPORTED = "consent.imported"
@@ -36,9 +44,12 @@ class Told(StrEnum):
     OBJECTED = "subject.objected"
     RESTRICTED = "subject.restricted"
     ERASED = "subject.erased"
+    SUPERSEDED = "notice.superseded"
 
 
-URGENT: Final = frozenset({Told.WITHDRAWN, Told.REVOKED, Told.OBJECTED, Told.RESTRICTED, Told.ERASED})
+URGENT: Final = frozenset(
+    {Told.WITHDRAWN, Told.REVOKED, Told.EXPIRED, Told.OBJECTED, Told.RESTRICTED, Told.ERASED}
+)
 """What ends processing: who does not acknowledge it in time is an incident."""
 
 
@@ -88,6 +99,12 @@ def of_subject(kind: Told, subject_id: str, position: int, at: int, purpose: str
     return Announcement(position, new_id(Prefix.EVENT), kind.value, subject_id, "", purpose, "", "", at)
 
 
+def of_notice(purpose: str, categories: Collection[str], position: int, at: int) -> Announcement:
+    """Return what is told of a notice that needs new consents. ``at``: when it takes effect, often later."""
+    words = " ".join(sorted(categories))
+    return Announcement(position, new_id(Prefix.EVENT), Told.SUPERSEDED.value, "", "", purpose, words, "", at)
+
+
 def announce(tx: Transaction, announcements: Sequence[Announcement]) -> None:
     """Write announcements into the outbox; they commit with what they report or not at all."""
     tx.run(_ADD, [one._asdict() for one in announcements])
@@ -110,7 +127,9 @@ def _announcement(row: Row) -> Announcement:
 
 def document(one: Announcement) -> dict[str, object]:
     """Return an announcement as others get it."""
-    data: dict[str, object] = {"event_id": one.event_id, "subject": one.subject_id}
+    data: dict[str, object] = {"event_id": one.event_id}
+    if one.subject_id:
+        data["subject"] = one.subject_id
     if one.consent_id:
         data["consent_id"] = one.consent_id
     if one.purpose:
@@ -133,12 +152,15 @@ class Audience(NamedTuple):
     wide: bool
 
 
-def may_know(book: RuleBook, audience: Audience, one: Announcement) -> bool:
-    """Say whether this service may be told."""
-    if one.recipient:
-        return one.recipient == audience.actor_id
-    if audience.wide or not one.purpose:
-        return True
+def known_to(
+    tx: Transaction, book: RuleBook, audience: Audience, announcements: Sequence[Announcement]
+) -> list[Announcement]:
+    """Return those of the announcements that this service may be told of, in their order."""
+    blanket = {one.subject_id for one in announcements if not one.consent_id and one.subject_id}
+    named = {
+        subject: {purpose for recipient, purpose in pairs if _is(recipient, audience)}
+        for subject, pairs in eventlog.recipients_of(tx, blanket).items()
+    }
     held = {
         role
         for name in audience.roles
@@ -146,10 +168,31 @@ def may_know(book: RuleBook, audience: Audience, one: Announcement) -> bool:
         for role in entry.closure
     }
     # Rows for "any role" are about the person's own data and relatives: they make nobody a processor.
-    return any(
-        grant.allows
-        and grant.role in held
-        # A whole group can be withdrawn at once; that concerns whoever works for anything in it.
-        and (grant.covers_purpose(Purpose(one.purpose)) or grant.purpose.startswith(f"{one.purpose}."))
-        for grant in book.grants.values()
+    works_for = {grant.purpose for grant in book.grants.values() if grant.allows and grant.role in held}
+    return [one for one in announcements if _may_know(audience, one, works_for, named)]
+
+
+def _may_know(
+    audience: Audience,
+    one: Announcement,
+    works_for: Collection[str],
+    named: Mapping[str, Collection[str]],
+) -> bool:
+    if one.recipient:
+        return _is(one.recipient, audience)
+    if audience.wide or any(_touch(one.purpose, purpose) for purpose in works_for):
+        return True
+    # What is said of a whole purpose reaches also what somebody agreed to give to this very service.
+    return not one.consent_id and any(
+        _touch(one.purpose, purpose) for purpose in named.get(one.subject_id, ())
     )
+
+
+def _is(recipient: str, audience: Audience) -> bool:
+    """Say whether a recipient, written ``party@region``, is this service."""
+    return recipient.partition("@")[0] == audience.actor_id
+
+
+def _touch(told: str, other: str) -> bool:
+    """Say whether one purpose lies under the other; a whole group can be withdrawn, or all (empty)."""
+    return not told or other == ANY or told in above(other) or other in above(told)

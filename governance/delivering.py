@@ -91,9 +91,8 @@ class Delivering:
             if fan is None or not stretch:
                 return False
             audience = Audience(fan.owner_id, fan.roles, fan.wide)
-            told = [
-                one for one in stretch if one.kind in fan.kinds and announcing.may_know(book, audience, one)
-            ]
+            wanted = [one for one in stretch if one.kind in fan.kinds]
+            told = announcing.known_to(tx, book, audience, wanted)
             hookstore.make_out(tx, webhook_id, told, stretch[-1].position, self._clock())
             tx.commit()
             return len(stretch) == _STRETCH
@@ -178,14 +177,15 @@ class Delivering:
             return len(entries)
 
     def _unheard(self, tx: Transaction, incident: str, one: Overdue, now: int) -> Entry:
-        names = ledger.pseudonyms(tx, [one.subject_id])
+        # Who has been erased in the meantime has no name in the log any more, and gets no new one.
+        names = ledger.names_of(tx, [one.subject_id])
         return Entry(
             t=now,
             kind=Kind.OUTCOME,
             act="withdrawal.unacknowledged",
             dec=Verdict.ERROR,
             actor=_ACTOR,
-            subjects=(names[one.subject_id],),
+            subjects=tuple(names.values()),
             resource=one.webhook_id,
             policy=self._keeper.fingerprint(tx),
             corr=incident,

@@ -22,7 +22,9 @@ from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from audit.ledger import Receipt
 from consent import confirmation, registry
 from consent.events import Capacity
-from governance import holds, moving, rightsrecords, subjects
+from consent.listing import Consent
+from governance import announcing, ending, holds, moving, rightsrecords, subjects
+from governance.announcing import Told
 from governance.approvalrecords import lapse
 from governance.database import Database
 from governance.erasureledger import Erased, ErasureLedger
@@ -47,6 +49,7 @@ from governance.signing import DocumentSigner
 from governance.subjects import Hold
 from governance.times import rfc3339
 from governance.vault import Destroyed, Vault
+from policies.reasons import Reason
 from policies.terms import MemberId, Relation, SubjectId
 from policies.transaction import Transaction
 
@@ -210,11 +213,14 @@ class Erasing:
         request = rightsrecords.one(tx, order.request)
         about = {"member": member, "now": now}
         deserted = []
+        ended: list[Consent] = []
         for held in moving.hold_all(tx, MemberId(member), now):
             moving.move_out(tx, held, MemberId(member), now)
+            ended += ending.by_leaving(tx, held, MemberId(member)) if held.primary == MemberId(member) else []
             if len(held.living) == 1:
                 deserted.append(SubjectId(held.household))
         for ward in sorted({row[0] for row in around if row[1] == Relation.WARD}):
+            ended += ending.given_for(tx, ward, member, Capacity.GUARDIAN)
             registry.end_guardian(tx, ward, member, {"reason": ERASED}, now)
             lapse(tx, SubjectId(ward), member)
         tx.run(_END_ELSEWHERE, about)
@@ -244,6 +250,8 @@ class Erasing:
             "law": LAW,
         }
         receipt = self._note(tx, order, destroyed, now)
+        announcing.announce(tx, [announcing.of_subject(Told.ERASED, member, receipt.index, now)])
+        ending.tell(tx, ended, Reason.NO_AUTHORITY, self._keeper.fingerprint(tx), now, order.request_id)
         document["log"] = {"index": receipt.index, "leaf": receipt.leaf_hash.hex()}
         body = self._signer.sign(document)
         rightsrecords.certify(tx, order.request, "" if request is None else request.via, body, now)

@@ -21,7 +21,7 @@ from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
 from consent.ages import CONSENT_AGE, MAJORITY, age_on
-from governance import identity, moving
+from governance import ending, identity, moving
 from governance.acting import On
 from governance.consenting import BirthOf
 from governance.database import Database
@@ -30,6 +30,7 @@ from governance.records import Invitation
 from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
 from policies.identifiers import Prefix, new_id
+from policies.reasons import Reason
 from policies.terms import HouseholdId, MemberId, Role, SubjectId
 from policies.transaction import Row, Transaction
 
@@ -259,6 +260,7 @@ class Homes:
             moving.hand_over(tx, held, _me(on), now)
             tx.run(_VOID, {"household": offer.household, "member": made_by})
             self._note(tx, "home.role_taken", on, held, (made_by,), now)
+            self._tell_ended(tx, on, held, made_by, now)
             tx.commit()
             return offer.household
 
@@ -308,7 +310,12 @@ class Homes:
             moving.move_out(tx, held, member, now)
             tx.run(_VOID, {"household": household, "member": member})
             self._note(tx, act, on, held, (member,), now)
+            self._tell_ended(tx, on, held, member, now)
             tx.commit()
+
+    def _tell_ended(self, tx: Transaction, on: On, held: Held, member: MemberId, now: int) -> None:
+        ended, policy = ending.by_leaving(tx, held, member), self._keeper.fingerprint(tx)
+        ending.tell(tx, ended, Reason.NO_AUTHORITY, policy, now, on.request_id)
 
     def _own(self, tx: Transaction, on: On, household: HouseholdId, now: int) -> Held:
         held = moving.hold(tx, household, None, now)

@@ -20,7 +20,8 @@ from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from consent import registry
 from consent.ages import MAJORITY, age_on
-from governance import moving, subjects
+from consent.events import Capacity
+from governance import ending, moving, subjects
 from governance.approvalrecords import lapse
 from governance.facts import TICKET
 from governance.moving import NotNowError, UnfitPartyError, UnknownPartyError
@@ -29,6 +30,7 @@ from governance.records import Actor, RelationRow, Subject
 from governance.rulekeeping import RuleKeeper
 from governance.testimony import party
 from policies.identifiers import Prefix
+from policies.reasons import Reason
 from policies.terms import (
     ActorId,
     Gender,
@@ -209,6 +211,8 @@ class Lifecycle:
         registry.end_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
         lapse(tx, SubjectId(ward), guardian)
         self._note(tx, "guardian.ended", by, (SubjectId(ward), SubjectId(guardian)), now)
+        ended, policy = ending.given_for(tx, ward, guardian, Capacity.GUARDIAN), self._keeper.fingerprint(tx)
+        ending.tell(tx, ended, Reason.NO_AUTHORITY, policy, now, by.request_id)
 
     def _is_minor(self, tx: Transaction, member: MemberId, now: int) -> bool:
         """Say whether a member is under 18; one whose birth date is not known is neither minor nor adult."""

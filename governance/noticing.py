@@ -13,7 +13,7 @@ from audit import ledger
 from audit.entry import Actor, Entry, Kind, Verdict
 from consent import noticeboard
 from consent.notices import LOCALES, Draft, Notice, is_repeated
-from governance import replay
+from governance import announcing, replay
 from governance.database import ConflictError, Database
 from governance.identity import Caller, Scope
 from governance.replay import Once
@@ -98,7 +98,11 @@ class Noticing:
                 policy=rules.book.fingerprint,
                 request=request_id,
             )
-            ledger.append(tx, [entry])
+            position = ledger.append(tx, [entry])[0].index
+            if notice.changed:  # once, not for each person: whose consents it ends is asked for as ever
+                what, since = notice.contents, notice.effective_from
+                told = announcing.of_notice(what.purpose, what.categories, position, since)
+                announcing.announce(tx, [told])
             tx.commit()
         return notice
 

@@ -49,14 +49,14 @@ def is_in_force(request: Request) -> bool:
     return request.kind in NOES and request.state is Status.FULFILLED
 
 
-def hold_back(tx: Transaction, request: Request, officer: ActorId, now: int) -> None:
+def hold_back(tx: Transaction, request: Request, officer: ActorId, now: int) -> bool:
     """Restrict to storage whoever cannot be erased because of a legal hold, once for each request.
 
     Nobody asked for that: it is the service's own doing, on the occasion of an officer's
-    (个人信息保护法 第四十七条第二款).
+    (个人信息保护法 第四十七条第二款). False if it was restricted already.
     """
     by = registry.Actor(_ITSELF, Capacity.SERVICE, {"request": request.id, "officer": officer})
-    registry.restrict(tx, request.subject_id, registry.EVERYTHING, by, now, request=request.id)
+    return registry.restrict(tx, request.subject_id, registry.EVERYTHING, by, now, request=request.id)
 
 
 def let_go(tx: Transaction, request: Request, now: int) -> None:

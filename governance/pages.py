@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from babel.dates import format_date
 from fastapi import APIRouter, Request, Response
@@ -142,9 +142,9 @@ def _examine_origin(request: Request) -> None:
     """Refuse a form that another site made the browser send."""
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site")
-    own = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
-    foreign = site not in (None, "same-origin") or (origin is None and site is None)
-    if foreign or (origin is not None and not own):
+    # A form never comes from nowhere: a browser that sends one says from where.
+    unsaid = site == "none" or (origin is None and site is None)
+    if unsaid or access.is_foreign(request):
         raise ProblemError(Problem.FOREIGN_FORM)
 
 

@@ -23,8 +23,9 @@ from consent.events import Capacity
 from consent.listing import Consent, Terms
 from consent.outbox import CodeMessage, CodeSender
 from consent.weighing import confirm_before
-from governance import objecting, replay, rightsrecords, subjects
+from governance import announcing, objecting, replay, rightsrecords, subjects
 from governance.acting import On
+from governance.announcing import Told
 from governance.approvalrecords import TIES
 from governance.consenting import NoGatewayError
 from governance.database import Database, OpenTransaction
@@ -41,6 +42,9 @@ from policies.transaction import Transaction
 
 LAWS: Final = ("pipl", "gdpr")
 """The regimes a request can name; which deadline each has is rule data (calendar.toml)."""
+
+
+_TOLD: Final = {Right.OBJECTION: Told.OBJECTED, Right.RESTRICTION: Told.RESTRICTED}
 
 
 class NoSuchRequestError(Exception):
@@ -152,7 +156,7 @@ class Rights:
                 digits = confirmation.digits_for(asking)
             rightsrecords.add(tx, request)
             replay.remember(tx, on.caller.actor_id, once, request_id, now)
-            self._log(tx, "rights.requested", on, request, now)
+            self._tell(tx, request, wish.detail, self._log(tx, "rights.requested", on, request, now), now)
             tx.commit()
         return Opened(request, digits), message
 
@@ -179,7 +183,7 @@ class Rights:
                 return NotConfirmed()
             identified = self._act(tx, replace(request, known_by="code"), detail, by, now)
             rightsrecords.settle(tx, identified)
-            self._log(tx, "rights.identified", on, identified, now)
+            self._tell(tx, identified, detail, self._log(tx, "rights.identified", on, identified, now), now)
             tx.commit()
         return identified
 
@@ -327,8 +331,17 @@ class Rights:
         request: Request,
         now: int,
         dec: Verdict = Verdict.PERMIT,
+    ) -> int:
+        return ledger.append(tx, [entry_of_step(tx, self._keeper, act, on, request, now, dec)])[0].index
+
+    def _tell(
+        self, tx: Transaction, request: Request, detail: Mapping[str, object], position: int, now: int
     ) -> None:
-        ledger.append(tx, [entry_of_step(tx, self._keeper, act, on, request, now, dec)])
+        kind = _TOLD.get(request.kind)
+        if kind is not None and request.state is Status.FULFILLED:
+            purpose = str(detail.get("purpose", ""))
+            told = announcing.of_subject(kind, request.subject_id, position, now, purpose)
+            announcing.announce(tx, [told])
 
 
 def entry_of_step(

@@ -15,8 +15,9 @@ from typing import Final
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
-from governance import objecting, rightsrecords, subjects
+from governance import announcing, objecting, rightsrecords, subjects
 from governance.acting import On
+from governance.announcing import Told
 from governance.asking import Answer, Ask, WriteAsk
 from governance.database import Database
 from governance.erasing import Erasing, Order
@@ -174,8 +175,12 @@ class RightsDeciding:
     def _restrict(self, on: On, request: Request, now: int) -> None:
         with self._database.transaction() as tx:
             held = self._held(tx, request.id)
-            objecting.hold_back(tx, held, on.caller.actor_id, now)
-            ledger.append(tx, [entry_of_step(tx, self._keeper, "rights.held", on, held, now, Verdict.DENY)])
+            anew = objecting.hold_back(tx, held, on.caller.actor_id, now)
+            entry = entry_of_step(tx, self._keeper, "rights.held", on, held, now, Verdict.DENY)
+            position = ledger.append(tx, [entry])[0].index
+            if anew:
+                told = announcing.of_subject(Told.RESTRICTED, held.subject_id, position, now)
+                announcing.announce(tx, [told])
             tx.commit()
 
     def _rectify(self, on: On, request: Request, now: int) -> Status:

@@ -57,6 +57,7 @@ CHANGES: Final = {
     "household.added": noted("%(who)s 建立了一个家庭。"),
     "member.added": noted("%(who)s 登记了%(subject)s。"),
     "guardian.linked": noted("%(who)s 登记了%(subject)s的监护人。"),
+    "consent.ended": noted("%(subject)s的一项由他人代为作出的同意已随其依据结束（由 %(who)s 记录）。"),
     "guardian.ended": noted("%(who)s 结束了%(subject)s的一项监护关系。"),
     "assignment.made": noted("%(who)s 把%(subject)s分配给了一名员工。"),
     "assignment.ended": noted("%(who)s 结束了%(subject)s的一项分配。"),

@@ -24,8 +24,9 @@ from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from consent import registry
 from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, reached_at
 from consent.events import Capacity
+from consent.listing import Consent
 from consent.resets import RECORDER
-from governance import moving
+from governance import ending, moving
 from governance.approvalrecords import lapse
 from governance.database import Database
 from governance.moving import NotNowError, UnknownPartyError
@@ -41,6 +42,8 @@ NOTICE_MS: Final = 30 * DAY_MS
 """How long before the day itself a coming transition is announced."""
 BATCH: Final = 100
 """How many birth dates are opened in one transaction, with one entry in the log."""
+
+Listed = tuple[tuple[Consent, Reason], ...]
 
 _relation, _subject, _transition = RelationRow.__table__, Subject.__table__, Transition.__table__
 _SYSTEM: Final = Party(ActorType.SYSTEM, RECORDER)
@@ -203,15 +206,20 @@ class Transitions:
             if step not in again:
                 return False
             guardians = moving.guardians_of(tx, member, now)
-            ended = 0
+            before: Listed = ()
             if step.stage is Stage.REACHED:
-                ended = self._grow_up(tx, member, homes, step.years, guardians, now)
+                before = self._grow_up(tx, member, homes, step.years, guardians, now)
             known = step.years in _marks(tx, [member]).get(member, {})
             if known:
                 tx.run(_MARK_ANEW, {"subject": member, "age": step.years, "become": step.stage.value})
             else:
                 tx.run(_MARK, {"subject_id": member, "years": step.years, "state": step.stage.value})
-            self._note(tx, step.act, (member, *guardians), now, n=ended)
+            grown = [one for one, state in before if state is Reason.AGE_TRANSITION]
+            self._note(tx, step.act, (member, *guardians), now, n=len(grown))
+            told = grown if step.years == CONSENT_AGE else _of_guardians_since(before)
+            policy = self._keeper.fingerprint(tx)
+            told = [one for one in told if one.withdrawn_at is None]
+            ending.tell(tx, told, Reason.AGE_TRANSITION, policy, now)
             tx.commit()
             return True
 
@@ -223,8 +231,8 @@ class Transitions:
         years: int,
         guardians: tuple[MemberId, ...],
         now: int,
-    ) -> int:
-        """Carry a transition out; return how many consents of guardians it ended."""
+    ) -> Listed:
+        """Carry a transition out; return the person's consents, as they stand on the day by age alone."""
         book = self._keeper.in_force(tx).rules.book
         birth = self._opening.birth_of(tx, SubjectId(member))
         held = registry.consents_of(tx, member, birth, now, book)
@@ -238,7 +246,7 @@ class Transitions:
                 moving.take_role(tx, home, member, moving.ADULT, now)
             moving.take_own_role(tx, member, moving.ADULT, now)
             lapse(tx, SubjectId(member))
-        return sum(state is Reason.AGE_TRANSITION for _, state in held)
+        return held
 
     def _note(self, tx: Transaction, act: str, about: tuple[MemberId, ...], now: int, *, n: int) -> None:
         names = ledger.pseudonyms(tx, [str(one) for one in about])
@@ -254,6 +262,15 @@ class Transitions:
             n=n,
         )
         ledger.append(tx, [entry])
+
+
+def _of_guardians_since(listed: Listed) -> list[Consent]:
+    """Return what guardians agreed to from 14 on, next to the person: at 18 only the person's own counts."""
+    return [
+        one
+        for one, state in listed
+        if one.capacity == Capacity.GUARDIAN and state is not Reason.AGE_TRANSITION
+    ]
 
 
 def _marks(tx: Transaction, members: list[MemberId]) -> dict[str, dict[int, str]]:

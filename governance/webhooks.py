@@ -242,7 +242,7 @@ class Webhooks:
             book = self._keeper.in_force(tx).rules.book
             self._own(tx, caller, webhook_id)
             start = announcing.with_id(tx, event_id)
-            if start is None or not announcing.may_know(book, _audience(caller), start):
+            if start is None or not announcing.known_to(tx, book, _audience(caller), [start]):
                 raise NoSuchWebhookError
             tx.run(_REWIND, {"hook": webhook_id, "before": start.position - 1})
             tx.run(_AGAIN, {"hook": webhook_id, "from_position": start.position, "now": now})
@@ -275,14 +275,10 @@ class Webhooks:
 
     def _pull(self, tx: Transaction, caller: Caller, after: int, limit: int) -> Pulled:
         book = self._keeper.in_force(tx).rules.book
-        audience = _audience(caller)
-        told: list[Announcement] = []
         stretch = announcing.after(tx, after, _STRETCH)
-        for one in stretch:
-            if announcing.may_know(book, audience, one):
-                if len(told) == limit:
-                    return Pulled(told, told[-1].position, more=True)
-                told.append(one)
+        told = announcing.known_to(tx, book, _audience(caller), stretch)
+        if len(told) > limit:
+            return Pulled(told[:limit], told[limit - 1].position, more=True)
         return Pulled(told, stretch[-1].position if stretch else after, more=len(stretch) == _STRETCH)
 
     def _own(self, tx: Transaction, caller: Caller, webhook_id: str, *, ended_too: bool = False) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 import orjson
 from fastapi import Request, Response
@@ -29,6 +30,7 @@ from policies.reasons import Reason
 from policies.terms import ActorId
 
 SESSION_COOKIE: Final = "governance_session"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _T = TypeVar("_T")
 
 
@@ -100,7 +102,10 @@ async def api_caller(request: Request) -> Caller:
 
 
 async def signed_in(request: Request) -> Caller:
-    """Authenticate a person by the session cookie, or raise the one 401."""
+    """Authenticate a person by the session cookie, or raise the one 401.
+
+    A browser adds the cookie to whatever another site makes it send, so such a change is refused.
+    """
     token = request.cookies.get(SESSION_COOKIE, "")
     if not 20 <= len(token) <= 100:  # noqa: PLR2004 - ours have 43 characters
         raise ProblemError(Problem.UNAUTHENTICATED)
@@ -109,7 +114,17 @@ async def signed_in(request: Request) -> Caller:
     caller = await in_store(request, lambda: identity.person(service.database.look, token, service.clock()))
     if caller is None:
         raise ProblemError(Problem.UNAUTHENTICATED)
+    if request.method not in _SAFE and is_foreign(request):
+        raise ProblemError(Problem.FOREIGN_FORM)
     return caller
+
+
+def is_foreign(request: Request) -> bool:
+    """Say whether the browser tells that another site made it send this; programs tell nothing and pass."""
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 async def anybody(request: Request) -> Caller:

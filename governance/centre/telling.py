@@ -43,6 +43,7 @@ _CHANGES: Final = {
     "consent.code_unsent": noted("验证码没能发出"),
     "consent.shown": noted("查阅了一项同意"),
     "consent.receipted": noted("取走了一份同意的回执"),
+    "consent.ended": noted("他人为您作出的一项同意已随其依据结束"),
     "consent.withdrawn": noted("撤回了一项同意"),
     "records.hidden": noted("隐藏了一类记录"),
     "consent.imported": noted("从其他系统登记了您的一项同意"),
