@@ -11,9 +11,10 @@ from living import Living
 from governance import world
 from governance.acting import On
 from governance.identity import Caller
-from governance.rights import Opened, Wish
+from governance.rights import Opened
 from governance.rightsdeciding import Step
 from governance.rightsrecords import Refusal, Right, Status
+from governance.rightswishes import Wish
 from governance.world import Office, Person
 from policies.identifiers import Prefix, new_id
 from policies.terms import ActorId, SubjectId

@@ -15,9 +15,10 @@ from consent.confirmation import NotConfirmed
 from governance import world
 from governance.asking import Answer
 from governance.consenting import NoGatewayError
-from governance.rights import NoSuchRequestError, RequestClosedError, Rights, UnfitRequestError
+from governance.rights import NoSuchRequestError, RequestClosedError, Rights
 from governance.rightsdeciding import NotAllowedError, Step
 from governance.rightsrecords import Refusal, Right, Status
+from governance.rightswishes import UnfitRequestError, Wish
 from policies.reasons import Reason
 from policies.terms import SubjectId
 
@@ -115,8 +116,6 @@ def test_a_code_is_not_guessed_and_a_request_without_it_expires(house: Living) -
 def test_without_a_gateway_for_codes_there_is_no_request_that_needs_one(house: Living) -> None:
     service = house.service
     bare = Rights(service.database, service.keeper, service.opening, service.ring.pepper, None)
-    from governance.rights import Wish  # noqa: PLC0415 - only here
-
     with pytest.raises(NoGatewayError):
         bare.open(
             passed_on(world.ZHANG_LI),
@@ -171,23 +170,40 @@ def test_a_correction_is_written_through_the_gate_when_an_officer_agrees(house: 
 
 
 UNFIT = {
-    "an unknown field": (Right.RECTIFICATION, {"values": {"shoe_size": "43"}}),
-    "a field of the household": (Right.RECTIFICATION, {"values": {"address": "x"}}),
-    "no values": (Right.RECTIFICATION, {}),
-    "an unknown purpose": (Right.OBJECTION, {"purpose": "marketing.telepathy"}),
-    "no decision": (Right.EXPLANATION, {}),
+    "an unknown field": (Right.RECTIFICATION, {"values": {"shoe_size": "43"}}, "/values/shoe_size unknown"),
+    "a field of the household": (
+        Right.RECTIFICATION,
+        {"values": {"address": "x"}},
+        "/values/address unknown",
+    ),
+    "no values": (Right.RECTIFICATION, {}, "/values missing"),
+    "a birth date that is none": (
+        Right.RECTIFICATION,
+        {"values": {"birth_date": "notadate"}},
+        "/values/birth_date not_a_date",
+    ),
+    "values for an access": (Right.ACCESS, {"values": {"email": "a@example.com"}}, "/values unexpected"),
+    "a purpose for an erasure": (Right.ERASURE, {"purpose": "marketing.direct"}, "/purpose unexpected"),
+    "an unknown purpose": (Right.OBJECTION, {"purpose": "marketing.telepathy"}, "/purpose unknown"),
+    "no decision": (Right.EXPLANATION, {}, "/decision_id missing"),
     "a decision that is not there": (
         Right.EXPLANATION,
         {"decision_id": "dec_019a0000-0000-7d47-8433-b18122cd4e5d"},
+        "/decision_id unknown",
     ),
 }
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_what_is_not_there_cannot_be_asked_for(name: str, house: Living) -> None:
-    kind, detail = UNFIT[name]
-    with pytest.raises(UnfitRequestError):
-        ask(house, kind, **detail)
+def test_what_cannot_be_asked_for_is_refused_with_its_place(name: str, house: Living, wire: Wire) -> None:
+    kind, detail, said = UNFIT[name]
+    pointer, code = said.split()
+    session = house.sign_in(world.ZHANG_LI)
+    answer = wire.post(
+        "/v1/me/requests", {"kind": kind.value, **detail}, cookie=f"governance_session={session}"
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": pointer, "code": code}]
 
 
 def test_a_decision_is_explained_to_whom_it_was_about_and_to_nobody_else(house: Living, wire: Wire) -> None:
