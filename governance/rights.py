@@ -112,7 +112,7 @@ class Rights:
                 self._log(tx, "rights.requested", on, follower, now)
                 tx.commit()
                 return Opened(follower, 0), None
-            due = book.deadlines.due(wish.regime, now)
+            due = book.deadlines.promised(wish.regime, now)
             request_id = new_id(Prefix.RIGHT)
             text = json.dumps(dict(wish.detail), ensure_ascii=False, sort_keys=True)
             request = Request(

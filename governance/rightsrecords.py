@@ -102,7 +102,36 @@ class Refusal(Enum):
         return self.en if language == "en" else self.zh
 
 
+class Extension(Enum):
+    """Why an answer takes longer, in the words of GDPR Art. 12(3), and what the person reads."""
+
+    zh: str
+    en: str
+
+    def __new__(cls, code: str, zh: str, en: str) -> Self:
+        """Make the code the value and keep the sentences beside it."""
+        extension = object.__new__(cls)
+        extension._value_ = code
+        extension.zh = zh
+        extension.en = en
+        return extension
+
+    COMPLEX = ("complexity", "请求较为复杂，需要更多时间。", "The request is complex and needs more time.")
+    MANY = (
+        "number",
+        "您的请求较多，需要更多时间。",
+        "You made many requests; they need more time.",
+    )
+
+    def sentence(self, language: str) -> str:
+        """Return the sentence in ``"zh"`` or ``"en"``."""
+        return self.en if language == "en" else self.zh
+
+
 REFUSALS: Final = {one.value: one for one in Refusal}
+EXTENSIONS: Final = {one.value: one for one in Extension}
+_EXTENDED: Final = "/"
+"""What stands between the two words of the one column that holds refusal and extension."""
 _COLUMNS: Final = (
     *("subject_id", "id", "kind", "regime", "state", "actor_id", "via", "known_by", "detail"),
     *("asked_at", "verify_by", "due_at", "exact", "refusal", "proposed_by", "decided_by", "decided_at"),
@@ -169,6 +198,7 @@ class Request:
 
     ``exact`` is false where no calendar of working days was there, so that every day was counted.
     ``via`` is the service that passed the request on, or the member who made it in a session.
+    ``extension`` is why the answer takes longer, empty while it does not.
     """
 
     subject_id: SubjectId
@@ -185,6 +215,7 @@ class Request:
     due_at: int
     exact: bool
     refusal: str = ""
+    extension: str = ""
     proposed_by: str | None = None
     decided_by: str | None = None
     decided_at: int | None = None
@@ -210,7 +241,10 @@ class Request:
 def request_of(row: Row) -> Request:
     """Return a row as a request."""
     values = dict(zip(_COLUMNS, row, strict=True))
+    refusal, _, extension = values["refusal"].partition(_EXTENDED)
     values |= {
+        "refusal": refusal,
+        "extension": extension,
         "kind": Right(values["kind"]),
         "state": Status(values["state"]),
         "detail": bytes(values["detail"]),
@@ -263,7 +297,7 @@ def settle(tx: Transaction, request: Request) -> None:
             "now_state": request.state.value,
             "known": request.known_by,
             "due": request.due_at,
-            "why": request.refusal,
+            "why": request.refusal + (_EXTENDED + request.extension if request.extension else ""),
             "first": request.proposed_by,
             "second": request.decided_by,
             "at": request.decided_at,

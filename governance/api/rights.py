@@ -22,7 +22,7 @@ from governance.identity import Scope
 from governance.problems import Problem, ProblemError
 from governance.replay import KeyReusedError
 from governance.rights import Erased, NoSuchRequestError, Opened, RequestClosedError
-from governance.rightsrecords import REFUSALS, Right, Status
+from governance.rightsrecords import EXTENSIONS, REFUSALS, Right, Status
 from governance.rightsrecords import Request as Asked
 from governance.rightswishes import UnfitRequestError, Wish
 from governance.times import rfc3339
@@ -79,6 +79,7 @@ def _wish(form: OwnRightForm, evidence: str = "") -> Wish:
 def _body(asked: Asked, request: Request) -> dict[str, object]:
     now, spoken = access.service_of(request).clock(), access.language(request)
     refusal = REFUSALS.get(asked.refusal) if asked.state is Status.DENIED else None
+    extension = EXTENSIONS.get(asked.extension)
     return {
         "request_id": asked.id,
         "kind": asked.kind.value,
@@ -90,6 +91,9 @@ def _body(asked: Asked, request: Request) -> dict[str, object]:
         "received_at": rfc3339(asked.asked_at),
         "expected_by": rfc3339(asked.due_at),
         "days_left": days_left(asked.due_at, now),
+        "extended_because": None
+        if extension is None
+        else {"code": extension.value, "text": extension.sentence(spoken)},
         "identified_by": asked.known_by or None,
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import happenings
 import pytest
@@ -17,10 +19,12 @@ from governance.asking import Answer
 from governance.consenting import NoGatewayError
 from governance.rights import NoSuchRequestError, RequestClosedError, Rights
 from governance.rightsdeciding import NotAllowedError, Step
-from governance.rightsrecords import Refusal, Right, Status
+from governance.rightsrecords import Extension, Refusal, Right, Status
 from governance.rightswishes import UnfitRequestError, Wish
+from policies.archive import pack
+from policies.book import fingerprint, packaged_rules
 from policies.reasons import Reason
-from policies.terms import SubjectId
+from policies.terms import ActorId, SubjectId
 
 
 def reasons(house: Living, who: str, about: str, field: str, purpose: str) -> set[Reason]:
@@ -222,19 +226,51 @@ def test_a_decision_is_explained_to_whom_it_was_about_and_to_nobody_else(house: 
 
 
 def test_the_queue_has_the_most_urgent_first_and_reading_it_is_on_record(house: Living) -> None:
-    late = ask(house, Right.ERASURE, regime="gdpr").request
+    soon = ask(house, Right.ERASURE, regime="gdpr").request
     house.clock.advance(DAY)
-    soon = ask(house, Right.ERASURE, world.LI_QIANG).request
+    late = ask(house, Right.ERASURE, world.LI_QIANG).request
     found = house.service.deciding.queue(OFFICER, house.clock())
     assert [one.request.id for one in found] == [soon.id, late.id]
-    assert [one.days_left for one in found] == [21, 29]
+    # Whatever law is named: fifteen working days, as for everybody here, and no extension.
+    assert [one.days_left for one in found] == [18, 21]
     last = house.log()[-1]
     assert (last.kind, last.act, len(last.subjects)) == (Kind.AUDIT, "rights.read", 2)
-    assert decide(house, late.id, Step.EXTEND) is Status.IN_PROGRESS
+    for one in (soon, late):
+        with pytest.raises(NotAllowedError):
+            decide(house, one.id, Step.EXTEND, extension=Extension.COMPLEX)
+
+
+def monthly(folder: Path) -> tuple[bytes, str]:
+    """Return rules under which the law at home allows an extension."""
+    rules = Path(shutil.copytree(packaged_rules(), folder / "monthly"))
+    path = rules / "calendar.toml"
+    text = path.read_text(encoding="utf-8")
+    row = 'length = 15\nunit = "working_days"\ncalendar = "cn"\nextension_months = 0'
+    assert row in text
+    text = text.replace(row, 'length = 1\nunit = "months"\ncalendar = "cn"\nextension_months = 1')
+    path.write_text(text, encoding="utf-8")
+    return pack(rules), fingerprint(rules)
+
+
+def test_who_extends_says_why_and_the_person_reads_it(house: Living, wire: Wire, tmp_path: Path) -> None:
+    version = house.service.desk.draft(*monthly(tmp_path), "x", ActorId(world.OFFICER.id), house.clock())
+    with house.service.database.reading() as tx:
+        before = house.service.keeper.fingerprint(tx)
+    house.service.desk.publish(
+        version.number, ActorId(world.PRIVACY_ADMIN.id), seen_from=before, passing=True, now=house.clock()
+    )
+    request = ask(house, Right.ERASURE, regime="gdpr").request
     with pytest.raises(NotAllowedError):
-        decide(house, late.id, Step.EXTEND)
-    with pytest.raises(NotAllowedError):
-        decide(house, soon.id, Step.EXTEND)
+        decide(house, request.id, Step.EXTEND)
+    decide(house, request.id, Step.EXTEND, extension=Extension.COMPLEX)
+    # A denial that is proposed and sent back leaves the reason as it is.
+    decide(house, request.id, Step.DENY, Refusal.NO_MATCH)
+    decide(house, request.id, Step.RETURN, by=SECOND_OFFICER)
+    told = wire.get(f"/v1/me/requests/{request.id}", session=house.sign_in(world.ZHANG_LI)).json()
+    assert told["extended_because"] == {"code": "complexity", "text": Extension.COMPLEX.zh}
+    # No further than the stricter law allows: one month and one more.
+    assert told["days_left"] > 32
+    assert told["days_left"] < 63
 
 
 def test_a_request_is_taken_back_by_whoever_made_it_and_not_after_it_was_decided(house: Living) -> None:
