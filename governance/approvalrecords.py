@@ -37,7 +37,7 @@ _COLUMNS: Final = (
     _approval.c.asked_by,
     _actor.c.label,
 )
-_FOUND: Final = select(*_COLUMNS).join_from(_approval, _actor, _actor.c.id == _approval.c.actor_id)
+FOUND: Final = select(*_COLUMNS).join_from(_approval, _actor, _actor.c.id == _approval.c.actor_id)
 _runs: Final = (
     _relation.c.starts_at <= bindparam("now"),
     or_(_relation.c.ends_at.is_(None), _relation.c.ends_at > bindparam("now")),
@@ -51,8 +51,8 @@ GUARDIANS: Final = select(_relation.c.actor_id).where(
 WARDS: Final = select(_relation.c.subject_id).where(
     _relation.c.actor_id == bindparam("actor"), _relation.c.relation == Relation.WARD.value, *_runs
 )
-ONE: Final = _FOUND.where(_approval.c.id == bindparam("approval"))
-SAME: Final = _FOUND.where(
+ONE: Final = FOUND.where(_approval.c.id == bindparam("approval"))
+SAME: Final = FOUND.where(
     _approval.c.subject_id == bindparam("subject"),
     _approval.c.actor_id == bindparam("actor"),
     _approval.c.act == bindparam("verb"),
@@ -64,12 +64,12 @@ SAME: Final = _FOUND.where(
 )
 SAME_OF: Final = SAME.where(_approval.c.asked_by == bindparam("asker"))
 MINE: Final = (
-    _FOUND.where(or_(_approval.c.subject_id == bindparam("actor"), _approval.c.subject_id.in_(WARDS)))
+    FOUND.where(or_(_approval.c.subject_id == bindparam("actor"), _approval.c.subject_id.in_(WARDS)))
     .order_by(_approval.c.asked_at.desc(), _approval.c.id.desc())
     .limit(bindparam("most"))
 )
 UNCLEARED: Final = (
-    _FOUND.where(
+    FOUND.where(
         _approval.c.state == "pending",
         _approval.c.actor_id != _approval.c.subject_id,
         _approval.c.cleared_by.is_(None),

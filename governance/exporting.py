@@ -1,38 +1,43 @@
-"""Everything on record about a person, for the person: as JSON for another service, as a page to read.
+"""Everything on record about a person, for the person, as JSON for another service.
 
 Promises that every value goes through the gate like any other read, so it is decided and recorded before it
-is opened and nothing is in an export that its reader may not see; that the export itself is on record; and
-that the file is complete: what was withheld stands in it with the reason
-(个人信息保护法 第四十五条第一款、第三款).
+is opened and nothing is in an export that its reader may not see; that the export itself is on record; that
+the file is complete: what was withheld stands in it with the reason, and no list is cut
+(个人信息保护法 第四十五条第一款、第三款); and that the guardian of a ward of 14 or more gets kinds and
+amounts.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
-from governance import accesses
+from consent.events import Capacity
+from governance import exportparts, moving
 from governance.acting import On
 from governance.asking import Answer, Ask, FieldAnswer, NotYours
 from governance.explaining import explain_decision
-from governance.ladder import field_title, purpose_title
-from governance.languages import saying
+from governance.exportparts import Part
+from governance.ladder import field_title
+from governance.languages import noted, saying
 from governance.rights import entry_of_step
 from governance.rightsrecords import Request
+from governance.rightswishes import concerns
+from governance.speaking import Speaks
 from governance.testimony import party
 from governance.times import rfc3339
 from governance.wiring import Service
 from policies.identifiers import Prefix, new_id
 from policies.terms import Action, Effect, FieldName, Purpose, SubjectId, SubjectKind
 
-FORMAT: Final = "household-governance/export/1"
+FORMAT: Final = "household-governance/export/2"
 PURPOSE: Final = Purpose("personal.access")
-_MOST_ACCESSES: Final = 1_000
 _AT_ONCE: Final = 32
+_LIMITED: Final = noted("被监护人已满十四周岁：监护人可以知道有哪些种类、各有多少，内容由其本人决定。")
+_LAPSED: Final = noted("保存期限已满，即将删除。")
 
 
 class NotExportedError(Exception):
@@ -49,13 +54,40 @@ def export(service: Service, on: On, subject: SubjectId, language: str, now: int
     Raises:
         NotExportedError: nothing was recorded, and so nothing opened, or it is somebody else's.
     """
-    book = service.rules.book
+    speaker = service.rights.speaks(subject, on.member, now)
+    if speaker is None:
+        raise NotExportedError(theirs=True)
+    answers = [_answered(reply) for reply in service.gate.read(_asks(service, on, subject), now)]
+    homes = {} if speaker.kinds_only else _homes(service, on, subject, now)
+    index = _record(service, on, subject, answers, now)
+    parts = _parts(service, subject, language, now)
+    parts["household_fields"] = [
+        {"household": home, **_field(one, service, language)}
+        for home, shown in homes.items()
+        for one in shown
+    ]
+    document: dict[str, object] = {
+        "format": FORMAT,
+        "made_at": rfc3339(now),
+        "controller": service.ring.tenant,
+        "subject": subject,
+        "receipt": index,
+        "fields": _fields(service, speaker, subject, answers, language, now),
+    }
+    if not speaker.kinds_only:
+        return {**document, **parts}
+    amounts = {name: len(part) for name, part in parts.items()}
+    return {**document, "limited": saying(language)(_LIMITED), "amounts": amounts}
+
+
+def _asks(service: Service, on: On, subject: SubjectId) -> list[Ask]:
+    kind = SubjectKind.HOUSEHOLD if subject.startswith(Prefix.HOUSEHOLD) else SubjectKind.MEMBER
     names = [
         name
-        for name, entry in book.fields.items()
-        if entry.subject is SubjectKind.MEMBER and entry.channel is None
+        for name, entry in service.rules.book.fields.items()
+        if entry.subject is kind and entry.channel is None
     ]
-    asks = [
+    return [
         Ask(
             on.caller,
             on.member,
@@ -69,53 +101,58 @@ def export(service: Service, on: On, subject: SubjectId, language: str, now: int
         )
         for start in range(0, len(names), _AT_ONCE)
     ]
-    answers = [_answered(reply) for reply in service.gate.read(asks, now)]
-    index = _record(service, on, subject, answers, now)
-    consents = service.consenting.of_member(subject, now)
-    seen, more = accesses.of_member(service, subject, None, _MOST_ACCESSES)
+
+
+def _homes(service: Service, on: On, subject: SubjectId, now: int) -> dict[str, list[FieldAnswer]]:
+    """Return what the households share where the person lives; none of it where the reader does not live."""
+    with service.database.reading() as tx:
+        homes = moving.homes_of(tx, subject, now)
+    shown: dict[str, list[FieldAnswer]] = {}
+    for home in homes:
+        replies = service.gate.read(_asks(service, on, SubjectId(home)), now)
+        if not any(isinstance(reply, NotYours) for reply in replies):
+            shown[home] = [one for reply in replies for one in _answered(reply).fields]
+    return shown
+
+
+def _parts(service: Service, subject: SubjectId, language: str, now: int) -> dict[str, Part]:
+    with service.database.reading() as tx:
+        homes, guardianships, around = exportparts.ties(tx, subject)
+        parts = {
+            "households": homes,
+            "guardianships": guardianships,
+            "refusals": exportparts.noes(tx, subject),
+            "shares_received": exportparts.shares_received(service, tx, subject, around, now),
+            "approvals": exportparts.approvals(tx, subject, now),
+            "requests": exportparts.requests(service, tx, subject, now),
+        }
     return {
-        "format": FORMAT,
-        "made_at": rfc3339(now),
-        "controller": service.ring.tenant,
-        "subject": subject,
-        "receipt": index,
-        "fields": [_field(one, service, language) for answer in answers for one in answer.fields],
-        "consents": [
-            {
-                "consent_id": consent.consent_id,
-                "purpose": consent.terms.purpose,
-                "title": purpose_title(consent.terms.purpose, book, language),
-                "categories": sorted(consent.terms.categories),
-                "state": state.value,
-                "text": state.sentence(language),
-                "given_at": rfc3339(consent.confirmed_at or consent.ticked_at),
-                "withdrawn_at": None if consent.withdrawn_at is None else rfc3339(consent.withdrawn_at),
-            }
-            for consent, state in consents
-        ],
-        "accesses": [
-            {
-                "receipt": one.index,
-                "at": rfc3339(one.at),
-                "who": one.who,
-                "action": one.action,
-                "purpose": one.purpose,
-                "blocked": one.blocked,
-                "fields": [field for field, _, _ in one.fields],
-            }
-            for one in seen
-        ],
-        "more_accesses": more,
-        "requests": [
-            {
-                "id": one.id,
-                "kind": one.kind.value,
-                "status": one.status(now).value,
-                "at": rfc3339(one.asked_at),
-            }
-            for one in service.rights.of_member(subject)
-        ],
+        **parts,
+        "consents": exportparts.consents(service, subject, language, now),
+        "shares_given": exportparts.shares_given(service, subject, now),
+        "hides": exportparts.hides(service, subject, now),
+        "accesses": exportparts.seen(service, subject),
     }
+
+
+def _fields(
+    service: Service,
+    speaker: Speaks,
+    subject: SubjectId,
+    answers: Iterable[Answer],
+    language: str,
+    now: int,
+) -> Part:
+    """Return the fields; only the person learns that a value is past its term and not deleted yet."""
+    lapsed: set[str] = set()
+    if speaker.capacity is Capacity.SELF:
+        with service.database.reading() as tx:
+            lapsed = exportparts.lapsed(service, tx, subject, PURPOSE, now)
+    fields = [_field(one, service, language) for answer in answers for one in answer.fields]
+    for field in fields:
+        if field["field"] in lapsed and "value" not in field:
+            field["reasons"] = [{"code": "expired", "text": saying(language)(_LAPSED)}]
+    return fields
 
 
 def _answered(reply: object) -> Answer:
@@ -161,49 +198,21 @@ def _field(one: FieldAnswer, service: Service, language: str) -> dict[str, objec
     return {**body, "reasons": [{"code": why.value, "text": why.sentence(language)} for why in one.reasons]}
 
 
-def as_page(document: Mapping[str, object], language: str) -> str:
-    """Return an export as one page of HTML that needs nothing else: no script, no style, no picture."""
-    say = saying(language)
-    parts = [
-        (say("我的信息"), _rows(document["fields"], ("title", "value"))),
-        (say("我的同意"), _rows(document["consents"], ("title", "text", "given_at"))),
-        (say("谁看过我"), _rows(document["accesses"], ("at", "who", "action", "purpose"))),
-        (say("我的请求"), _rows(document["requests"], ("at", "kind", "status"))),
-    ]
-    body = "".join(f"<h2>{html.escape(title)}</h2>\n<table>\n{rows}</table>\n" for title, rows in parts)
-    spoken = "en" if language == "en" else "zh-CN"
-    heading = html.escape(say("关于我的全部记录"))
-    return (
-        f'<!doctype html>\n<html lang="{spoken}">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{heading}</title>\n</head>\n<body>\n<h1>{heading}</h1>\n"
-        f"<p>{html.escape(str(document['controller']))} · {html.escape(str(document['made_at']))}</p>\n"
-        f"{body}</body>\n</html>\n"
-    )
-
-
-def _rows(entries: object, columns: Iterable[str]) -> str:
-    assert isinstance(entries, list), "the parts of an export are lists"
-    keys = tuple(columns)
-    lines = ("".join(f"<td>{html.escape(_cell(entry, key))}</td>" for key in keys) for entry in entries)
-    return "".join(f"<tr>{line}</tr>\n" for line in lines)
-
-
-def _cell(entry: Mapping[str, object], key: str) -> str:
-    value = entry.get(key)
-    if value is None and key == "value":
-        reasons = entry.get("reasons")
-        return "; ".join(str(one["text"]) for one in reasons) if isinstance(reasons, list) else ""
-    return "" if value is None else str(value)
-
-
 def explanation(
     service: Service, on: On, request: Request, language: str, now: int
 ) -> dict[str, object] | None:
-    """Return why a decision about the person came out as it did; that it was told is on record first."""
+    """Return why a decision about the person came out as it did; that it was told is on record first.
+
+    None where there is nothing to tell any more: whoever asked guards nobody now, or the ward is 14.
+    """
+    reader = on.member if on.caller.kind is Prefix.MEMBER else request.actor_id
+    speaker = service.rights.speaks(request.subject_id, reader, now)
+    with service.database.reading() as tx:
+        decision = str(service.rights.detail(tx, request)["decision_id"])
+        if speaker is None or not concerns(tx, decision, request.subject_id, speaker, reader):
+            return None
     with service.database.transaction() as tx:
         ledger.append(tx, [entry_of_step(tx, service.keeper, "rights.explained", on, request, now)])
         tx.commit()
-    with service.database.reading() as tx:
-        decision = str(service.rights.detail(tx, request)["decision_id"])
     found = explain_decision(service, decision, language)
     return None if found is None else found.as_document()

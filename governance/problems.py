@@ -99,6 +99,12 @@ class Problem(Enum):
         "没有找到，或者不属于您。",
         "There is no such thing, or it is not yours.",
     )
+    EXPORT_CLOSED = (
+        "export_closed",
+        410,
+        "这项请求办结已满三十天，不再提供导出；请重新提出请求。",
+        "This request was fulfilled 30 days ago and exports nothing any more; ask again.",
+    )
     METHOD_NOT_ALLOWED = (
         "method_not_allowed",
         405,

@@ -17,7 +17,6 @@ from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import Entry, Kind, Verdict
 from consent import confirmation, registry
-from consent.ages import MAJORITY, age_on
 from consent.confirmation import NotConfirmed
 from consent.events import Capacity
 from consent.listing import Consent, Terms
@@ -26,18 +25,19 @@ from consent.weighing import confirm_before
 from governance import announcing, objecting, replay, rightsrecords, subjects
 from governance.acting import On
 from governance.announcing import Told
-from governance.approvalrecords import TIES
 from governance.consenting import NoGatewayError
 from governance.database import Database, OpenTransaction
 from governance.erasureledger import ErasureLedger
 from governance.opening import Opening
 from governance.replay import Once
 from governance.rightsrecords import ENTITY, FOR_OFFICERS, Request, Right, Status
+from governance.rightswishes import Wish, examine
 from governance.rulekeeping import RuleKeeper
+from governance.speaking import Speaks, speaks
 from governance.testimony import party
 from policies.book import RuleBook
-from policies.identifiers import Prefix, kind_of, new_id
-from policies.terms import FieldName, Purpose, Relation, SubjectId, SubjectKind
+from policies.identifiers import Prefix, new_id
+from policies.terms import ActorId, SubjectId, SubjectKind
 from policies.transaction import Transaction
 
 LAWS: Final = ("pipl", "gdpr")
@@ -51,25 +51,8 @@ class NoSuchRequestError(Exception):
     """There is no such request or person, or it is not this caller's."""
 
 
-class UnfitRequestError(Exception):
-    """What was asked for does not exist: an unknown field or purpose, or a decision about somebody else."""
-
-
 class RequestClosedError(Exception):
     """The request was decided, taken back or has expired."""
-
-
-class Wish(NamedTuple):
-    """What somebody asks for; ``detail`` holds what its kind needs.
-
-    Rectification: ``values``. Objection and restriction: ``purpose``, empty for everything. Explanation:
-    ``decision_id``. ``evidence`` is a service's reference to how it identified the person.
-    """
-
-    kind: Right
-    regime: str
-    detail: Mapping[str, object]
-    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +61,13 @@ class Opened:
 
     request: Request
     digits: int
+
+
+class Erased(NamedTuple):
+    """What still stands of a request once the person is erased: that it was fulfilled, and when."""
+
+    id: str
+    at: int
 
 
 class Rights:
@@ -100,11 +90,11 @@ class Rights:
         self._sender = sender
 
     def open(self, on: On, subject: SubjectId, wish: Wish, now: int, once: Once | None = None) -> Opened:
-        """Take a request. An erasure that waits already is the same one.
+        """Take a request. An erasure that waits already is the same one; a second service follows it.
 
         Raises:
             NoSuchRequestError: the subject is unknown, or not this person's to speak for.
-            UnfitRequestError: there is nothing of the kind that is asked for.
+            UnfitRequestError: something in the wish is missing, unknown or unexpected.
             NoGatewayError: a code is needed and nobody could bring it.
         """
         opened, message = self._keeper.attempt(lambda: self._open(on, subject, wish, now, once))
@@ -117,15 +107,21 @@ class Rights:
     ) -> tuple[Opened, CodeMessage | None]:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
-            by = self._speaker(tx, on, subject, wish.evidence, now)
-            self._examine(tx, book, subject, wish)
+            by, speaker = self._speaker(tx, on, subject, wish.evidence, now)
+            examine(tx, book, subject, wish, speaker, on.member)
             self._entitle(tx, book, subject, wish.kind, wish.detail, by, now)
             session = on.caller.kind is Prefix.MEMBER
             known_by = "session" if session else "evidence" if wish.evidence else ""
             earlier = self._earlier(tx, on, subject, wish, once, now)
             if earlier is not None and (known_by or not earlier.known_by):
-                return Opened(earlier, 0), None
-            due = book.deadlines.due(wish.regime, now)
+                if earlier.via == on.caller.actor_id or session:
+                    return Opened(earlier, 0), None
+                follower = rightsrecords.follow(tx, earlier, on.caller.actor_id, now)
+                replay.remember(tx, on.caller.actor_id, once, follower.id, now)
+                self._log(tx, "rights.requested", on, follower, now)
+                tx.commit()
+                return Opened(follower, 0), None
+            due = book.deadlines.promised(wish.regime, now)
             request_id = new_id(Prefix.RIGHT)
             text = json.dumps(dict(wish.detail), ensure_ascii=False, sort_keys=True)
             request = Request(
@@ -169,7 +165,7 @@ class Rights:
             request = self._own(tx, on, request_id)
             if request.actor_id != on.member:
                 raise NoSuchRequestError
-            by = self._speaker(tx, on, request.subject_id, "one_time_code", now)
+            by, _ = self._speaker(tx, on, request.subject_id, "one_time_code", now)
             book = self._keeper.in_force(tx).rules.book
             request = self._own(tx, on, request_id)  # again, now that it is held
             detail = self.detail(tx, request)
@@ -212,29 +208,41 @@ class Rights:
         return revoked
 
     def _take_back(self, tx: Transaction, on: On, request: Request, now: int) -> None:
-        by = self._speaker(tx, on, request.subject_id, "", now)
+        by, _ = self._speaker(tx, on, request.subject_id, "", now)
         try:
             registry.take_back(tx, request.subject_id, request.id, by, now)
         except registry.UnknownConsentError:
             raise RequestClosedError from None
 
     def show(self, on: On, request_id: str) -> Request:
-        """Return one request of this person's, or one that this service passed on."""
+        """Return one request of this person's, or one that this service passed on, erased or not."""
         with self._database.reading() as tx:
-            return self._own(tx, on, request_id)
+            via = on.caller.actor_id
+            return rightsrecords.followed(tx, request_id, via) or self._own(tx, on, request_id)
+
+    def erased(self, on: On, request_id: str) -> Erased | None:
+        """Return what still stands of an erasure that this service passed on; None where there is none."""
+        with self._database.reading() as tx:
+            found = rightsrecords.certificate(tx, request_id, on.caller.actor_id)
+        return None if found is None else Erased(request_id, found.made_at)
 
     def of_member(self, member: SubjectId) -> list[Request]:
-        """Return a member's requests, newest first."""
+        """Return what was asked about a member and what the member asked for a ward, newest first."""
         with self._database.reading() as tx:
-            return rightsrecords.of_subject(tx, member)
+            return rightsrecords.of_member(tx, member)
+
+    def speaks(self, subject: SubjectId, who: ActorId, now: int) -> Speaks | None:
+        """Say as what somebody speaks for a member now; None for everybody else."""
+        with self._database.reading() as tx:
+            return speaks(tx, self._opening, subject, who, now)
 
     def certificate(self, on: On, request_id: str) -> bytes:
         """Return the certificate of an erasure that this service passed on."""
         with self._database.reading() as tx:
-            found = rightsrecords.certificate(tx, request_id)
-        if found is None or found[1] != on.caller.actor_id:
+            found = rightsrecords.certificate(tx, request_id, on.caller.actor_id)
+        if found is None:
             raise NoSuchRequestError
-        return found[0]
+        return found.body
 
     def detail(self, tx: Transaction, request: Request) -> Mapping[str, object]:
         """Open what was asked for in detail: for the desk itself, or after the entry that says who reads."""
@@ -258,20 +266,17 @@ class Rights:
 
     def _speaker(
         self, tx: Transaction, on: On, subject: SubjectId, evidence: str, now: int
-    ) -> registry.Actor:
+    ) -> tuple[registry.Actor, Speaks]:
         """Say as what the member speaks, and hold the subject: the person, or a guardian until 18."""
         known = subjects.change(tx, [subject])
         if subject not in known or not known[subject].active or known[subject].kind is not SubjectKind.MEMBER:
             raise NoSuchRequestError
-        ties = {tie for (tie,) in tx.rows(TIES, {"subject": subject, "actor": on.member, "now": now})}
+        found = speaks(tx, self._opening, subject, on.member, now)
+        if found is None:
+            raise NoSuchRequestError
         via = "session" if on.caller.kind is Prefix.MEMBER else str(on.caller.actor_id)
         said = {"request": on.request_id, "via": via} | ({"evidence": evidence} if evidence else {})
-        if Relation.SELF in ties:
-            return registry.Actor(on.member, Capacity.SELF, said)
-        birth = self._opening.birth_of(tx, subject)
-        if Relation.WARD in ties and (birth is None or age_on(birth, now) < MAJORITY):
-            return registry.Actor(on.member, Capacity.GUARDIAN, said)
-        raise NoSuchRequestError
+        return registry.Actor(on.member, found.capacity, said), found
 
     def _earlier(
         self, tx: Transaction, on: On, subject: SubjectId, wish: Wish, once: Once | None, now: int
@@ -279,22 +284,8 @@ class Rights:
         """Return what this very call led to before, or an erasure that waits already."""
         known = replay.earlier(tx, on.caller.actor_id, once, now)
         if known is not None:
-            return rightsrecords.one(tx, known)
+            return rightsrecords.one(tx, known) or rightsrecords.followed(tx, known, on.caller.actor_id)
         return rightsrecords.same(tx, subject, wish.kind) if wish.kind is Right.ERASURE else None
-
-    def _examine(self, tx: Transaction, book: RuleBook, subject: SubjectId, wish: Wish) -> None:
-        purpose = str(wish.detail.get("purpose", ""))
-        if purpose and Purpose(purpose) not in book.purposes:
-            raise UnfitRequestError
-        if wish.kind is Right.RECTIFICATION:
-            values = wish.detail.get("values")
-            named = [book.fields.get(FieldName(name)) for name in values] if isinstance(values, dict) else []
-            if not named or any(one is None or one.subject is not SubjectKind.MEMBER for one in named):
-                raise UnfitRequestError
-        if wish.kind is Right.EXPLANATION and not _is_about(
-            tx, str(wish.detail.get("decision_id", "")), subject
-        ):
-            raise UnfitRequestError
 
     def _entitle(
         self,
@@ -370,13 +361,6 @@ def entry_of_step(
         policy=keeper.fingerprint(tx),
         request=on.request_id,
     )
-
-
-def _is_about(tx: Transaction, decision_id: str, subject: SubjectId) -> bool:
-    """Say whether the log has this decision and knows that it was about this subject."""
-    found = ledger.entry_of_decision(tx, decision_id) if kind_of(decision_id) is Prefix.DECISION else None
-    name = ledger.names_of(tx, [subject]).get(subject)
-    return found is not None and name is not None and name in found[1].subjects
 
 
 def _as_consent(request: Request, capacity: Capacity) -> Consent:

@@ -24,7 +24,7 @@ from governance.erasing import Erasing, Order
 from governance.gate import Gate
 from governance.holds import HeldError
 from governance.rights import NoSuchRequestError, RequestClosedError, Rights, entry_of_step
-from governance.rightsrecords import REFUSALS, WAITING, Refusal, Request, Right, Status
+from governance.rightsrecords import REFUSALS, WAITING, Extension, Refusal, Request, Right, Status
 from governance.rulekeeping import RuleKeeper
 from policies.deadlines import days_left
 from policies.identifiers import Prefix, new_id
@@ -99,8 +99,16 @@ class RightsDeciding:
                 for one in waiting
             ]
 
-    def decide(self, on: On, request_id: str, step: Step, now: int, refusal: Refusal | None = None) -> Status:
-        """Take one step: fulfil, propose a denial or agree to it, send a proposal back, extend.
+    def decide(
+        self,
+        on: On,
+        request_id: str,
+        step: Step,
+        now: int,
+        refusal: Refusal | None = None,
+        extension: Extension | None = None,
+    ) -> Status:
+        """Take one step: fulfil, propose a denial or agree to it, send a proposal back, extend with a reason.
 
         Raises:
             NoSuchRequestError: there is no such request.
@@ -116,7 +124,10 @@ class RightsDeciding:
             return self._erase(on, request, now)
         with self._database.transaction() as tx:
             request = self._held(tx, request_id)
-            act, settled = self._step(tx, on, request, step, refusal, now)
+            if step is Step.EXTEND:
+                act, settled = "rights.extended", self._extended(tx, request, extension, now)
+            else:
+                act, settled = self._step(on, request, step, refusal, now)
             if settled.state is Status.DENIED and settled.kind is Right.ERASURE:
                 self._erasing.call_off(settled.subject_id, settled.id, now)
                 objecting.let_go(tx, settled, now)
@@ -125,22 +136,18 @@ class RightsDeciding:
             tx.commit()
         return settled.state
 
+    def _extended(self, tx: Transaction, request: Request, why: Extension | None, now: int) -> Request:
+        """Return the request with its later deadline and why, which the person reads (GDPR Art. 12(3))."""
+        book = self._keeper.in_force(tx).rules.book
+        until = book.deadlines.stretched(request.regime, request.asked_at)
+        if why is None or until is None or until <= request.due_at or now >= request.due_at:
+            raise NotAllowedError
+        return replace(request, due_at=until, extension=why.value)
+
     def _step(
-        self,
-        tx: Transaction,
-        on: On,
-        request: Request,
-        step: Step,
-        refusal: Refusal | None,
-        now: int,
+        self, on: On, request: Request, step: Step, refusal: Refusal | None, now: int
     ) -> tuple[str, Request]:
         officer = on.caller.actor_id
-        if step is Step.EXTEND:
-            book = self._keeper.in_force(tx).rules.book
-            until = book.deadlines.extended(request.regime, request.asked_at)
-            if until is None or until <= request.due_at or now >= request.due_at:
-                raise NotAllowedError
-            return "rights.extended", replace(request, due_at=until)
         if step is Step.RETURN:
             if request.proposed_by in (None, officer):
                 raise NotAllowedError

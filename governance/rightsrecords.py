@@ -7,22 +7,28 @@ that nobody's name or value is in a row: the details are sealed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 
-from governance.records import ErasureCertificate, RightsRequest
-from policies.terms import ActorId, SubjectId
+from governance.records import ErasureCertificate, RelationRow, RightsRequest
+from policies.identifiers import Prefix
+from policies.terms import ActorId, Relation, SubjectId
 from policies.transaction import Row, Transaction
 
 _t = RightsRequest.__table__
 _certificate = ErasureCertificate.__table__
+_relation = RelationRow.__table__
 ENTITY: Final = "rights_request"
 NEEDS_CODE: Final = "need_user_verification"
 MOST: Final = 100
 """How many requests a list shows."""
+EXPORT_MS: Final = 30 * 86_400_000
+"""How long a fulfilled request hands out an export: a month to fetch it. What was asked for once must not
+stay a standing door to what is recorded later; asking again costs nothing."""
 
 
 class Right(StrEnum):
@@ -96,7 +102,36 @@ class Refusal(Enum):
         return self.en if language == "en" else self.zh
 
 
+class Extension(Enum):
+    """Why an answer takes longer, in the words of GDPR Art. 12(3), and what the person reads."""
+
+    zh: str
+    en: str
+
+    def __new__(cls, code: str, zh: str, en: str) -> Self:
+        """Make the code the value and keep the sentences beside it."""
+        extension = object.__new__(cls)
+        extension._value_ = code
+        extension.zh = zh
+        extension.en = en
+        return extension
+
+    COMPLEX = ("complexity", "请求较为复杂，需要更多时间。", "The request is complex and needs more time.")
+    MANY = (
+        "number",
+        "您的请求较多，需要更多时间。",
+        "You made many requests; they need more time.",
+    )
+
+    def sentence(self, language: str) -> str:
+        """Return the sentence in ``"zh"`` or ``"en"``."""
+        return self.en if language == "en" else self.zh
+
+
 REFUSALS: Final = {one.value: one for one in Refusal}
+EXTENSIONS: Final = {one.value: one for one in Extension}
+_EXTENDED: Final = "/"
+"""What stands between the two words of the one column that holds refusal and extension."""
 _COLUMNS: Final = (
     *("subject_id", "id", "kind", "regime", "state", "actor_id", "via", "known_by", "detail"),
     *("asked_at", "verify_by", "due_at", "exact", "refusal", "proposed_by", "decided_by", "decided_at"),
@@ -104,7 +139,21 @@ _COLUMNS: Final = (
 _SELECT: Final = select(*(_t.c[name] for name in _COLUMNS))
 _ADD: Final = insert(_t)
 _ONE: Final = _SELECT.where(_t.c.id == bindparam("request"))
-_MINE: Final = _SELECT.where(_t.c.subject_id == bindparam("subject")).order_by(_t.c.id.desc()).limit(MOST)
+_ABOUT: Final = _SELECT.where(_t.c.subject_id == bindparam("subject")).order_by(_t.c.id.desc())
+# Whoever was ever a guardian finds what it asked for; by wards, since requests are keyed by their subject.
+_WARDS: Final = select(_relation.c.subject_id).where(
+    _relation.c.actor_id == bindparam("member"), _relation.c.relation == Relation.WARD.value
+)
+_MINE: Final = (
+    _SELECT.where(
+        or_(
+            _t.c.subject_id == bindparam("member"),
+            and_(_t.c.subject_id.in_(_WARDS), _t.c.actor_id == bindparam("member")),
+        )
+    )
+    .order_by(_t.c.id.desc())
+    .limit(MOST)
+)
 _SAME: Final = _SELECT.where(
     _t.c.subject_id == bindparam("subject"),
     _t.c.kind == bindparam("right"),
@@ -129,9 +178,18 @@ _SET: Final = (
 )
 _ADD_CERTIFICATE: Final = insert(_certificate)
 _DROP_CERTIFICATE: Final = delete(_certificate).where(_certificate.c.request_id == bindparam("request"))
-_CERTIFICATE: Final = select(_certificate.c.body, _certificate.c.via).where(
+_CERTIFICATE: Final = select(_certificate.c.body, _certificate.c.via, _certificate.c.made_at).where(
     _certificate.c.request_id == bindparam("request")
 )
+_FOLLOWS: Final = Prefix.RIGHT.encode()
+"""How the body of a row begins that is no certificate but follows another request: certificates are JSON."""
+
+
+class Certificate(NamedTuple):
+    """The signed statement of an erasure, and when it was made."""
+
+    body: bytes
+    made_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +198,7 @@ class Request:
 
     ``exact`` is false where no calendar of working days was there, so that every day was counted.
     ``via`` is the service that passed the request on, or the member who made it in a session.
+    ``extension`` is why the answer takes longer, empty while it does not.
     """
 
     subject_id: SubjectId
@@ -156,6 +215,7 @@ class Request:
     due_at: int
     exact: bool
     refusal: str = ""
+    extension: str = ""
     proposed_by: str | None = None
     decided_by: str | None = None
     decided_at: int | None = None
@@ -165,6 +225,10 @@ class Request:
         if self.verify_by is not None and not self.known_by and now >= self.verify_by:
             return Status.EXPIRED if self.state in (Status.OPEN, Status.IN_PROGRESS) else self.state
         return self.state
+
+    def exports(self, now: int) -> bool:
+        """Say whether an export may still be fetched: 30 days from the fulfilment, half-open."""
+        return self.decided_at is not None and now < self.decided_at + EXPORT_MS
 
     def reason(self, now: int) -> str:
         """Return the protocol's reason beside the status, empty where there is none."""
@@ -177,7 +241,10 @@ class Request:
 def request_of(row: Row) -> Request:
     """Return a row as a request."""
     values = dict(zip(_COLUMNS, row, strict=True))
+    refusal, _, extension = values["refusal"].partition(_EXTENDED)
     values |= {
+        "refusal": refusal,
+        "extension": extension,
         "kind": Right(values["kind"]),
         "state": Status(values["state"]),
         "detail": bytes(values["detail"]),
@@ -193,8 +260,13 @@ def one(tx: Transaction, request_id: str) -> Request | None:
 
 
 def of_subject(tx: Transaction, subject: SubjectId) -> list[Request]:
-    """Return a person's requests, newest first."""
-    return [request_of(row) for row in tx.rows(_MINE, {"subject": subject})]
+    """Return everything that was asked about a person, newest first."""
+    return [request_of(row) for row in tx.rows(_ABOUT, {"subject": subject})]
+
+
+def of_member(tx: Transaction, member: SubjectId) -> list[Request]:
+    """Return what was asked about a member and what the member asked for a ward, newest first."""
+    return [request_of(row) for row in tx.rows(_MINE, {"member": member})]
 
 
 def same(tx: Transaction, subject: SubjectId, kind: Right) -> Request | None:
@@ -225,7 +297,7 @@ def settle(tx: Transaction, request: Request) -> None:
             "now_state": request.state.value,
             "known": request.known_by,
             "due": request.due_at,
-            "why": request.refusal,
+            "why": request.refusal + (_EXTENDED + request.extension if request.extension else ""),
             "first": request.proposed_by,
             "second": request.decided_by,
             "at": request.decided_at,
@@ -239,7 +311,39 @@ def certify(tx: Transaction, request_id: str, via: str, body: bytes, now: int) -
     tx.run(_ADD_CERTIFICATE, {"request_id": request_id, "via": via, "body": body, "made_at": now})
 
 
-def certificate(tx: Transaction, request_id: str) -> tuple[bytes, str] | None:
-    """Return an erasure's certificate with the service that passed the request on."""
+def certificate(tx: Transaction, request_id: str, via: str) -> Certificate | None:
+    """Return the certificate of an erasure that this service passed on, or followed."""
+    kept = _kept(tx, request_id, via)
+    if kept is None or not kept.body.startswith(_FOLLOWS):
+        return kept
+    rows = tx.rows(_CERTIFICATE, {"request": kept.body.decode()})
+    return Certificate(bytes(rows[0][0]), rows[0][2]) if rows else None
+
+
+def follow(tx: Transaction, first: Request, via: str, now: int) -> Request:
+    """Give a second service a request of its own for an erasure that waits already.
+
+    It stands beside the certificates, where it outlives the person like them: its body is the id of the
+    first. The id is made of both, so that asking again finds it.
+    """
+    digits = hashlib.sha256(f"{first.id} {via}".encode()).hexdigest()
+    start = len(Prefix.RIGHT) + len("00000000-0000-")
+    id_ = f"{first.id[:start]}7{digits[:3]}-8{digits[3:6]}-{digits[6:18]}"
+    if _kept(tx, id_, via) is None:
+        body = first.id.encode()
+        tx.run(_ADD_CERTIFICATE, {"request_id": id_, "via": via, "body": body, "made_at": now})
+    return replace(first, id=id_, via=via)
+
+
+def followed(tx: Transaction, request_id: str, via: str) -> Request | None:
+    """Return the request that a service's own one follows, under the service's id; None where it is gone."""
+    kept = _kept(tx, request_id, via)
+    if kept is None or not kept.body.startswith(_FOLLOWS):
+        return None
+    first = one(tx, kept.body.decode())
+    return None if first is None else replace(first, id=request_id, via=via)
+
+
+def _kept(tx: Transaction, request_id: str, via: str) -> Certificate | None:
     rows = tx.rows(_CERTIFICATE, {"request": request_id})
-    return (bytes(rows[0][0]), str(rows[0][1])) if rows else None
+    return Certificate(bytes(rows[0][0]), rows[0][2]) if rows and rows[0][1] == via else None

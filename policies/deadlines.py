@@ -1,8 +1,11 @@
 """By when a person's request must be answered: regimes and working days, from ``calendar.toml``.
 
-Pure. Working days are Monday to Friday without the holidays and with the make-up working days of a year;
-days are days in Asia/Shanghai. A year without a calendar never makes a deadline later: ``working_day``
-refuses, and ``due`` then counts every day and says so. What is due on a day is due until its end.
+Pure. Working days are Monday to Friday without the holidays and with the make-up working days of a year.
+A year without a calendar never makes a deadline later: ``working_day`` refuses, and ``due`` then counts every
+day and says so. What is due on a day is due until its end, and days are days in Asia/Shanghai; where the
+law's own zone is another one, the day of asking is the earlier of the two, and so is the end of the last day.
+A regime without a zone counts as the westernmost there is: early, never late.
+Who asks chooses a regime, and never gets less by it: ``promised`` is the earlier of that one and ``AT_HOME``.
 """
 
 from __future__ import annotations
@@ -21,15 +24,22 @@ from policies.rulefile import Entry, Fault, Schema, read_entries, refuse_twins
 
 _TITLES: Final = frozenset({"zh", "en"})
 _SCHEMAS: Final = {
-    "regime": Schema(frozenset({"id", "length", "unit", "calendar", "extension_months", "source"}) | _TITLES),
+    "regime": Schema(
+        frozenset({"id", "length", "unit", "calendar", "extension_months", "source"}) | _TITLES,
+        frozenset({"utc_offset"}),
+    ),
     "year": Schema(frozenset({"calendar", "year", "source", "holidays", "working"})),
 }
 _LONGEST: Final = 365
 _MOST_MONTHS: Final = 12
 _FRIDAY: Final = 4
 _DAY_MS: Final = 86_400_000
-_SHANGHAI_MS: Final = 8 * 3_600_000
+_HOUR_MS: Final = 3_600_000
+_SHANGHAI: Final = 8
+_FARTHEST: Final = 14
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+AT_HOME: Final = "pipl"
+"""What protects everybody whose data is here, whatever else does (个人信息保护法 第三条)."""
 _SHORTEST: Final = 15
 """Days for a regime that nobody declared: the shortest that any declared one knows."""
 
@@ -47,13 +57,14 @@ class Unit(StrEnum):
 
 
 class Regime(NamedTuple):
-    """One law's deadline, and by how many months it can be extended."""
+    """One law's deadline, by how many months it can be extended, and in which zone its days are (hours)."""
 
     id: str
     length: int
     unit: Unit
     calendar: str
     extension_months: int
+    utc_offset: int
     source: str
     title: Title
 
@@ -91,26 +102,42 @@ class Deadlines:
         return day in year.working or (day.weekday() <= _FRIDAY and day not in year.holidays)
 
     def due(self, regime: str, asked_at: int) -> Due:
-        """Return by when a request of this instant must be answered; the day of asking does not count."""
+        """Return by when one regime wants an answer to a request of this instant.
+
+        The day of asking does not count.
+        """
         known = self.regimes.get(regime)
-        asked = _day_of(asked_at)
         if known is None:
-            return Due(_end_of(asked + timedelta(days=_SHORTEST)), exact=False)
+            return Due(_end_of(_day_of(asked_at) + timedelta(days=_SHORTEST)), exact=False)
+        asked, zone = _early_day_of(asked_at, known.utc_offset), known.utc_offset
         if known.unit is Unit.MONTHS:
-            return Due(_end_of(months_after(asked, known.length)), exact=True)
+            return Due(_early_end_of(months_after(asked, known.length), zone), exact=True)
+        every_day = _early_end_of(asked + timedelta(days=known.length), zone)
         if known.unit is Unit.DAYS:
-            return Due(_end_of(asked + timedelta(days=known.length)), exact=True)
+            return Due(every_day, exact=True)
         try:
-            return Due(_end_of(self._working_days_after(known.calendar, asked, known.length)), exact=True)
+            counted = self._working_days_after(known.calendar, asked, known.length)
         except CalendarGapError:
-            return Due(_end_of(asked + timedelta(days=known.length)), exact=False)
+            return Due(every_day, exact=False)
+        return Due(_early_end_of(counted, zone), exact=True)
 
     def extended(self, regime: str, asked_at: int) -> int | None:
         """Return the extended deadline, None where the regime knows none."""
         known = self.regimes.get(regime)
         if known is None or not known.extension_months or known.unit is not Unit.MONTHS:
             return None
-        return _end_of(months_after(_day_of(asked_at), known.length + known.extension_months))
+        asked = _early_day_of(asked_at, known.utc_offset)
+        return _early_end_of(months_after(asked, known.length + known.extension_months), known.utc_offset)
+
+    def promised(self, regime: str, asked_at: int) -> Due:
+        """Return by when we answer: the earlier of the regime that was named and the one at home."""
+        return min(self.due(regime, asked_at), self.due(AT_HOME, asked_at))
+
+    def stretched(self, regime: str, asked_at: int) -> int | None:
+        """Return until when ``promised`` can be extended; None where one of the two knows no extension."""
+        both = [self.extended(one, asked_at) for one in (regime, AT_HOME)]
+        known = [one for one in both if one is not None]
+        return min(known) if len(known) == len(both) else None
 
     def inexact(self, now: int) -> tuple[str, ...]:
         """Return the regimes under which a request of now gets an earlier deadline for want of a calendar."""
@@ -137,12 +164,20 @@ def days_left(due_at: int, now: int) -> int:
     return _day_of(due_at - 1).toordinal() - _day_of(now).toordinal()
 
 
-def _day_of(at: int) -> date:
-    return date.fromordinal(_EPOCH_DAY + (at + _SHANGHAI_MS) // _DAY_MS)
+def _day_of(at: int, zone: int = _SHANGHAI) -> date:
+    return date.fromordinal(_EPOCH_DAY + (at + zone * _HOUR_MS) // _DAY_MS)
 
 
-def _end_of(day: date) -> int:
-    return (day.toordinal() + 1 - _EPOCH_DAY) * _DAY_MS - _SHANGHAI_MS
+def _end_of(day: date, zone: int = _SHANGHAI) -> int:
+    return (day.toordinal() + 1 - _EPOCH_DAY) * _DAY_MS - zone * _HOUR_MS
+
+
+def _early_day_of(at: int, zone: int) -> date:
+    return _day_of(at, min(zone, _SHANGHAI))
+
+
+def _early_end_of(day: date, zone: int) -> int:
+    return _end_of(day, max(zone, _SHANGHAI))
 
 
 def read_deadlines(path: Path, faults: list[Fault]) -> Deadlines:
@@ -163,6 +198,7 @@ def read_deadlines(path: Path, faults: list[Fault]) -> Deadlines:
             entry.choice("unit", Unit),
             entry.word("calendar"),
             entry.number("extension_months", 0, _MOST_MONTHS),
+            entry.number("utc_offset", -_FARTHEST, _FARTHEST),
             entry.text("source"),
             Title(entry.text("zh"), entry.text("en")),
         )

@@ -12,8 +12,8 @@ from governance.acting import On
 from governance.approvalrecords import Asked, HostAct
 from governance.asking import Ask
 from governance.identity import Caller, Scope
-from governance.rights import Wish
 from governance.rightsrecords import Right
+from governance.rightswishes import Wish
 from governance.world import Office, Person
 from policies.identifiers import Prefix, new_id
 from policies.terms import (

@@ -11,9 +11,10 @@ from living import Living
 from governance import world
 from governance.acting import On
 from governance.identity import Caller
-from governance.rights import Opened, Wish
+from governance.rights import Opened
 from governance.rightsdeciding import Step
-from governance.rightsrecords import Refusal, Right, Status
+from governance.rightsrecords import Extension, Refusal, Right, Status
+from governance.rightswishes import Wish
 from governance.world import Office, Person
 from policies.identifiers import Prefix, new_id
 from policies.terms import ActorId, SubjectId
@@ -46,9 +47,15 @@ def ask(
 
 
 def decide(
-    house: Living, request: str, step: Step, refusal: Refusal | None = None, *, by: On = OFFICER
+    house: Living,
+    request: str,
+    step: Step,
+    refusal: Refusal | None = None,
+    *,
+    by: On = OFFICER,
+    extension: Extension | None = None,
 ) -> Status:
-    return house.service.deciding.decide(by, request, step, house.clock(), refusal)
+    return house.service.deciding.decide(by, request, step, house.clock(), refusal, extension)
 
 
 def erase(house: Living, person: Person = world.ZHANG_LI) -> str:

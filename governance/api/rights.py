@@ -16,13 +16,15 @@ from governance.api.forms import NothingForm
 from governance.api.rightsforms import OwnRightForm, RightForm
 from governance.consenting import NoGatewayError
 from governance.door import route_for
-from governance.exporting import NotExportedError, as_page, explanation, export
+from governance.exporting import NotExportedError, explanation, export
+from governance.exportpage import as_page
 from governance.identity import Scope
 from governance.problems import Problem, ProblemError
 from governance.replay import KeyReusedError
-from governance.rights import NoSuchRequestError, Opened, RequestClosedError, UnfitRequestError, Wish
-from governance.rightsrecords import REFUSALS, Right, Status
+from governance.rights import Erased, NoSuchRequestError, Opened, RequestClosedError
+from governance.rightsrecords import EXTENSIONS, REFUSALS, Right, Status
 from governance.rightsrecords import Request as Asked
+from governance.rightswishes import UnfitRequestError, Wish
 from governance.times import rfc3339
 from policies.deadlines import days_left
 from policies.identifiers import Prefix, pattern
@@ -55,9 +57,9 @@ async def _asked(request: Request, work: Callable[[], _T]) -> _T:
         raise ProblemError(Problem.NOT_FOUND) from None
     except RequestClosedError:
         raise ProblemError(Problem.CONFLICT) from None
-    except UnfitRequestError:
+    except UnfitRequestError as unfit:
         raise ProblemError(
-            Problem.INVALID_REQUEST, errors=[{"pointer": "/kind", "code": "nothing_of_the_kind"}]
+            Problem.INVALID_REQUEST, errors=[{"pointer": unfit.pointer, "code": unfit.code}]
         ) from None
     except NoGatewayError:
         raise ProblemError(Problem.NO_GATEWAY) from None
@@ -77,6 +79,7 @@ def _wish(form: OwnRightForm, evidence: str = "") -> Wish:
 def _body(asked: Asked, request: Request) -> dict[str, object]:
     now, spoken = access.service_of(request).clock(), access.language(request)
     refusal = REFUSALS.get(asked.refusal) if asked.state is Status.DENIED else None
+    extension = EXTENSIONS.get(asked.extension)
     return {
         "request_id": asked.id,
         "kind": asked.kind.value,
@@ -88,7 +91,21 @@ def _body(asked: Asked, request: Request) -> dict[str, object]:
         "received_at": rfc3339(asked.asked_at),
         "expected_by": rfc3339(asked.due_at),
         "days_left": days_left(asked.due_at, now),
+        "extended_because": None
+        if extension is None
+        else {"code": extension.value, "text": extension.sentence(spoken)},
         "identified_by": asked.known_by or None,
+    }
+
+
+def _of_erased(gone: Erased) -> dict[str, object]:
+    return {
+        "request_id": gone.id,
+        "kind": Right.ERASURE.value,
+        "status": Status.FULFILLED.value,
+        "reason": None,
+        "text": None,
+        "fulfilled_at": rfc3339(gone.at),
     }
 
 
@@ -119,6 +136,15 @@ async def _exported(request: Request, on: On, subject: SubjectId, form: str) -> 
     return Response(orjson.dumps(document), 200, headers, "application/json")
 
 
+async def _exported_for(request: Request, on: On, asked: Asked, form: str) -> Response:
+    """Return what an access request gets, for as long as it gets it."""
+    if asked.kind not in (Right.ACCESS, Right.PORTABILITY) or asked.state is not Status.FULFILLED:
+        raise ProblemError(Problem.CONFLICT)
+    if not asked.exports(access.service_of(request).clock()):
+        raise ProblemError(Problem.EXPORT_CLOSED)
+    return await _exported(request, on, asked.subject_id, form)
+
+
 _Form = Annotated[str, Query(pattern="^(?:json|html)$")]
 
 
@@ -134,9 +160,9 @@ async def ask(request: Request, form: OwnRightForm) -> Response:
     return _opened(opened, request)
 
 
-@mine.get("/requests", operation_id="my_requests", summary="My requests and how each stands")
+@mine.get("/requests", operation_id="my_requests", summary="My requests, also for wards, and how each stands")
 async def requests(request: Request) -> Response:
-    """Return the member's requests, newest first."""
+    """Return what was asked about the member and what the member asked for a ward, newest first."""
     service, member = access.service_of(request), SubjectId(access.caller_of(request).actor_id)
     found = await access.in_store(request, lambda: service.rights.of_member(member))
     data = [_body(one, request) for one in found]
@@ -157,6 +183,18 @@ async def revoke(request: Request, _form: NothingForm, right_id: str = _RIGHT) -
     service, on = access.service_of(request), _in_person(request)
     asked = await _asked(request, lambda: service.rights.revoke(on, right_id, service.clock()))
     return access.as_json(_body(asked, request))
+
+
+@mine.get(
+    "/requests/{right_id}/export", operation_id="my_request_export", summary="What my access request gets"
+)
+async def export_asked(
+    request: Request, right_id: str = _RIGHT, form: Annotated[_Form, Query(alias="format")] = "json"
+) -> Response:
+    """Return everything on record about whom an access request of mine is about, for 30 days."""
+    service, on = access.service_of(request), _in_person(request)
+    asked = await _asked(request, lambda: service.rights.show(on, right_id))
+    return await _exported_for(request, on, asked, form)
 
 
 @mine.get("/export", operation_id="my_export", summary="Everything on record about me")
@@ -189,8 +227,11 @@ async def verify(request: Request, form: CodeForm, right_id: str = _RIGHT) -> Re
 
 @router.get("/{right_id}", operation_id="request_status", summary="One request that was passed on")
 async def show(request: Request, right_id: str = _RIGHT) -> Response:
-    """Return one request that this service passed on."""
+    """Return one request that this service passed on, also after an erasure has destroyed the rest."""
     service, on = access.service_of(request), _passed_on(request)
+    gone = await _asked(request, lambda: service.rights.erased(on, right_id))
+    if gone is not None:
+        return access.as_json(_of_erased(gone))
     asked = await _asked(request, lambda: service.rights.show(on, right_id))
     return await _told(asked, on, request)
 
@@ -202,10 +243,8 @@ async def export_for(
     """Return everything that the identified person of an access request may see."""
     service, on = access.service_of(request), _passed_on(request)
     asked = await _asked(request, lambda: service.rights.show(on, right_id))
-    if asked.kind not in (Right.ACCESS, Right.PORTABILITY) or asked.state is not Status.FULFILLED:
-        raise ProblemError(Problem.CONFLICT)
     acting = On(on.caller, access.acting(on.caller, asked.actor_id), on.request_id)
-    return await _exported(request, acting, asked.subject_id, form)
+    return await _exported_for(request, acting, asked, form)
 
 
 @router.get("/{right_id}/certificate", operation_id="erasure_certificate", summary="Proof of an erasure")

@@ -23,7 +23,7 @@ from governance.pages import caller_of, form_of, language, page_route, render, s
 from governance.problems import Problem, ProblemError
 from governance.rights import NoSuchRequestError, RequestClosedError
 from governance.rightsdeciding import NotAllowedError, NotFulfillableError, Step, Waiting
-from governance.rightsrecords import REFUSALS, Right
+from governance.rightsrecords import EXTENSIONS, REFUSALS, Right
 from governance.wiring import Service
 from policies.identifiers import Prefix, kind_of, pattern
 from policies.terms import SubjectId
@@ -89,7 +89,7 @@ def _line(service: Service, one: Waiting, spoken: str) -> Line:
         tuple((field_title(name, book, spoken), text) for name, text in changes),
         "" if refusal is None else refusal.sentence(spoken),
         one.own_proposal,
-        regime is not None and regime.extension_months > 0,
+        (book.deadlines.stretched(one.request.regime, one.request.asked_at) or 0) > one.request.due_at,
     )
 
 
@@ -109,6 +109,7 @@ async def waiting(request: Request, done: Annotated[str, Query(max_length=60)] =
         caller=caller,
         lines=[_line(service, one, spoken) for one in found],
         refusals=[(code, one.sentence(spoken)) for code, one in REFUSALS.items()],
+        extensions=[(code, one.sentence(spoken)) for code, one in EXTENSIONS.items()],
         holds=holds,
         done=bool(done),
         short=short,
@@ -127,9 +128,11 @@ async def decide(request: Request, right_id: Annotated[str, Path(pattern=pattern
         raise ProblemError(Problem.INVALID_REQUEST)
     on = On(caller, caller.actor_id, access.request_id_of(request))
     refusal = REFUSALS.get(form.get("refusal", ""))
+    extension = EXTENSIONS.get(form.get("extension", ""))
     try:
         await access.in_store(
-            request, lambda: service.deciding.decide(on, right_id, step, service.clock(), refusal)
+            request,
+            lambda: service.deciding.decide(on, right_id, step, service.clock(), refusal, extension),
         )
     except NoSuchRequestError:
         raise ProblemError(Problem.NOT_FOUND) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import happenings
 import pytest
@@ -16,11 +18,14 @@ from governance import world
 from governance.asking import Answer
 from governance.consenting import NoGatewayError
 from governance.erasureledger import ErasureLedger
-from governance.rights import NoSuchRequestError, RequestClosedError, Rights, UnfitRequestError
+from governance.rights import NoSuchRequestError, RequestClosedError, Rights
 from governance.rightsdeciding import NotAllowedError, Step
-from governance.rightsrecords import Refusal, Right, Status
+from governance.rightsrecords import Extension, Refusal, Right, Status
+from governance.rightswishes import UnfitRequestError, Wish
+from policies.archive import pack
+from policies.book import fingerprint, packaged_rules
 from policies.reasons import Reason
-from policies.terms import SubjectId
+from policies.terms import ActorId, SubjectId
 
 
 def reasons(house: Living, who: str, about: str, field: str, purpose: str) -> set[Reason]:
@@ -117,8 +122,6 @@ def test_without_a_gateway_for_codes_there_is_no_request_that_needs_one(house: L
     service = house.service
     erasures = ErasureLedger(house.settings.erasures)
     bare = Rights(service.database, service.keeper, service.opening, service.ring.pepper, None, erasures)
-    from governance.rights import Wish  # noqa: PLC0415 - only here
-
     with pytest.raises(NoGatewayError):
         bare.open(
             passed_on(world.ZHANG_LI),
@@ -173,23 +176,40 @@ def test_a_correction_is_written_through_the_gate_when_an_officer_agrees(house: 
 
 
 UNFIT = {
-    "an unknown field": (Right.RECTIFICATION, {"values": {"shoe_size": "43"}}),
-    "a field of the household": (Right.RECTIFICATION, {"values": {"address": "x"}}),
-    "no values": (Right.RECTIFICATION, {}),
-    "an unknown purpose": (Right.OBJECTION, {"purpose": "marketing.telepathy"}),
-    "no decision": (Right.EXPLANATION, {}),
+    "an unknown field": (Right.RECTIFICATION, {"values": {"shoe_size": "43"}}, "/values/shoe_size unknown"),
+    "a field of the household": (
+        Right.RECTIFICATION,
+        {"values": {"address": "x"}},
+        "/values/address unknown",
+    ),
+    "no values": (Right.RECTIFICATION, {}, "/values missing"),
+    "a birth date that is none": (
+        Right.RECTIFICATION,
+        {"values": {"birth_date": "notadate"}},
+        "/values/birth_date not_a_date",
+    ),
+    "values for an access": (Right.ACCESS, {"values": {"email": "a@example.com"}}, "/values unexpected"),
+    "a purpose for an erasure": (Right.ERASURE, {"purpose": "marketing.direct"}, "/purpose unexpected"),
+    "an unknown purpose": (Right.OBJECTION, {"purpose": "marketing.telepathy"}, "/purpose unknown"),
+    "no decision": (Right.EXPLANATION, {}, "/decision_id missing"),
     "a decision that is not there": (
         Right.EXPLANATION,
         {"decision_id": "dec_019a0000-0000-7d47-8433-b18122cd4e5d"},
+        "/decision_id unknown",
     ),
 }
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_what_is_not_there_cannot_be_asked_for(name: str, house: Living) -> None:
-    kind, detail = UNFIT[name]
-    with pytest.raises(UnfitRequestError):
-        ask(house, kind, **detail)
+def test_what_cannot_be_asked_for_is_refused_with_its_place(name: str, house: Living, wire: Wire) -> None:
+    kind, detail, said = UNFIT[name]
+    pointer, code = said.split()
+    session = house.sign_in(world.ZHANG_LI)
+    answer = wire.post(
+        "/v1/me/requests", {"kind": kind.value, **detail}, cookie=f"governance_session={session}"
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": pointer, "code": code}]
 
 
 def test_a_decision_is_explained_to_whom_it_was_about_and_to_nobody_else(house: Living, wire: Wire) -> None:
@@ -208,19 +228,51 @@ def test_a_decision_is_explained_to_whom_it_was_about_and_to_nobody_else(house: 
 
 
 def test_the_queue_has_the_most_urgent_first_and_reading_it_is_on_record(house: Living) -> None:
-    late = ask(house, Right.ERASURE, regime="gdpr").request
+    soon = ask(house, Right.ERASURE, regime="gdpr").request
     house.clock.advance(DAY)
-    soon = ask(house, Right.ERASURE, world.LI_QIANG).request
+    late = ask(house, Right.ERASURE, world.LI_QIANG).request
     found = house.service.deciding.queue(OFFICER, house.clock())
     assert [one.request.id for one in found] == [soon.id, late.id]
-    assert [one.days_left for one in found] == [21, 29]
+    # Whatever law is named: fifteen working days, as for everybody here, and no extension.
+    assert [one.days_left for one in found] == [18, 21]
     last = house.log()[-1]
     assert (last.kind, last.act, len(last.subjects)) == (Kind.AUDIT, "rights.read", 2)
-    assert decide(house, late.id, Step.EXTEND) is Status.IN_PROGRESS
+    for one in (soon, late):
+        with pytest.raises(NotAllowedError):
+            decide(house, one.id, Step.EXTEND, extension=Extension.COMPLEX)
+
+
+def monthly(folder: Path) -> tuple[bytes, str]:
+    """Return rules under which the law at home allows an extension."""
+    rules = Path(shutil.copytree(packaged_rules(), folder / "monthly"))
+    path = rules / "calendar.toml"
+    text = path.read_text(encoding="utf-8")
+    row = 'length = 15\nunit = "working_days"\ncalendar = "cn"\nextension_months = 0'
+    assert row in text
+    text = text.replace(row, 'length = 1\nunit = "months"\ncalendar = "cn"\nextension_months = 1')
+    path.write_text(text, encoding="utf-8")
+    return pack(rules), fingerprint(rules)
+
+
+def test_who_extends_says_why_and_the_person_reads_it(house: Living, wire: Wire, tmp_path: Path) -> None:
+    version = house.service.desk.draft(*monthly(tmp_path), "x", ActorId(world.OFFICER.id), house.clock())
+    with house.service.database.reading() as tx:
+        before = house.service.keeper.fingerprint(tx)
+    house.service.desk.publish(
+        version.number, ActorId(world.PRIVACY_ADMIN.id), seen_from=before, passing=True, now=house.clock()
+    )
+    request = ask(house, Right.ERASURE, regime="gdpr").request
     with pytest.raises(NotAllowedError):
-        decide(house, late.id, Step.EXTEND)
-    with pytest.raises(NotAllowedError):
-        decide(house, soon.id, Step.EXTEND)
+        decide(house, request.id, Step.EXTEND)
+    decide(house, request.id, Step.EXTEND, extension=Extension.COMPLEX)
+    # A denial that is proposed and sent back leaves the reason as it is.
+    decide(house, request.id, Step.DENY, Refusal.NO_MATCH)
+    decide(house, request.id, Step.RETURN, by=SECOND_OFFICER)
+    told = wire.get(f"/v1/me/requests/{request.id}", session=house.sign_in(world.ZHANG_LI)).json()
+    assert told["extended_because"] == {"code": "complexity", "text": Extension.COMPLEX.zh}
+    # No further than the stricter law allows: one month and one more.
+    assert told["days_left"] > 32
+    assert told["days_left"] < 63
 
 
 def test_a_request_is_taken_back_by_whoever_made_it_and_not_after_it_was_decided(house: Living) -> None:

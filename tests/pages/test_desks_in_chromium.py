@@ -17,8 +17,8 @@ from governance.app import build
 from governance.demo import throwaway
 from governance.identity import Caller
 from governance.loopback import serving
-from governance.rights import Wish
 from governance.rightsrecords import Right
+from governance.rightswishes import Wish
 from governance.seeding import notice
 from governance.story import Stage
 from governance.wiring import Service

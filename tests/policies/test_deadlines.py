@@ -84,6 +84,21 @@ def test_a_month_is_the_same_day_and_can_be_extended_by_two() -> None:
     assert months_after(date(2026, 12, 15), 1) == date(2027, 1, 15)
 
 
+def test_a_day_that_began_in_shanghai_but_not_in_the_laws_own_zone_is_the_day_before() -> None:
+    # Seven in the morning in Shanghai is still the evening before in Lisbon.
+    assert DEADLINES.due("gdpr", at("2026-03-11T07:59")).at == at("2026-04-11T00:00")
+    assert DEADLINES.due("gdpr", at("2026-03-11T08:00")).at == at("2026-04-12T00:00")
+    assert DEADLINES.extended("gdpr", at("2026-03-11T07:59")) == at("2026-06-11T00:00")
+
+
+@given(now=st.integers(at("2026-01-01T00:00"), at("2026-12-31T00:00")))
+def test_who_names_another_law_is_answered_no_later_than_at_home_and_not_put_off(now: int) -> None:
+    promised = DEADLINES.promised("gdpr", now)
+    assert promised.at == min(DEADLINES.due("gdpr", now).at, DEADLINES.due("pipl", now).at)
+    assert DEADLINES.promised("pipl", now) == DEADLINES.due("pipl", now)
+    assert DEADLINES.stretched("gdpr", now) is None
+
+
 def test_the_last_day_has_none_left_and_the_next_is_overdue() -> None:
     due = at("2026-12-12T00:00")
     assert [
