@@ -205,11 +205,13 @@ def _facts(
     roles = frozenset((Scope.ORG, role) for role in (office.roles if office is not None else ()))
     relation = Relation.NONE
     try:
+        relation, held = _tied(ties)
         birth = known.birth(one.subject)
         age = None if birth is None else age_on(birth, now)
-        # Guardianship ends with the day, not with the job that records its end.
-        ties = [tie for tie in ties if tie[0] != Relation.WARD or age is None or age < MAJORITY]
-        relation, held = _tied(ties)
+        if relation is Relation.WARD and age is not None and age >= MAJORITY:
+            # Guardianship ends with the day, not with the job that records its end.
+            ties = [tie for tie in ties if tie[0] != Relation.WARD]
+            relation, held = _tied(ties)
         roles |= held
         agreed, hides = _consent(book, one, events, notices, birth, now)
         categories = _categories(book, one.fields)
