@@ -53,7 +53,7 @@ FURTHER: Final = ("resources.toml", "shadow.csv", "cases.toml", "calendar.toml",
 """Files that a rule folder may have: further types of resources, rows that are only rehearsed, cases,
 deadlines with working days, and how long values are kept."""
 
-BORROWED: Final = ("model.conf", "fields.toml", "purposes.toml", "limits.toml")
+BORROWED: Final = ("model.conf", "fields.toml", "purposes.toml", "limits.toml", "retention.toml")
 """What a folder with a ``resources.toml`` may leave to the packaged rules, and its lexicon with them.
 
 Such a book allows only what its own grants say, so households stay closed unless it speaks of them.
@@ -153,7 +153,9 @@ def load_book(folder: Path) -> RuleBook:
     cases = read_cases(files["cases.toml"], vocabulary, faults) if "cases.toml" in files else ()
     lexicon = _lexicon(_lexicon_folder(folder), faults)
     deadlines = read_deadlines(files["calendar.toml"], faults) if "calendar.toml" in files else NO_DEADLINES
-    retention = _retention(files, vocabulary, faults)
+    stored = {name: entry for name, entry in declared.fields.items() if entry.channel is None}
+    path = _at(folder, files, "retention.toml")
+    retention = read_retention(path, stored, declared.aims.purposes, faults)
     if _fingerprint(rule_files(folder)) != before:
         faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
     if faults:
@@ -236,13 +238,6 @@ def _model(path: Path, faults: list[Fault]) -> str:
     if content and hashlib.sha256(content.encode()).hexdigest() != MODEL:
         faults.append(Fault(path.name, 1, "not the model that the plan compiles; change both together"))
     return content
-
-
-def _retention(files: Mapping[str, Path], words: Vocabulary, faults: list[Fault]) -> Retention:
-    if "retention.toml" not in files:
-        return NO_RETENTION
-    stored = frozenset(name for name, entry in words.fields.items() if entry.channel is None)
-    return read_retention(files["retention.toml"], stored, frozenset(words.purposes), faults)
 
 
 def _idle(vocabulary: Vocabulary, grants: tuple[Grant, ...], shadows: tuple[Grant, ...]) -> Iterable[Fault]:

@@ -1,21 +1,24 @@
 """How long a value may be kept and used: days by field, and by field and purpose, from ``retention.toml``.
 
 Pure. Validity is half-open, ``[written, written + days)``, and is computed when a decision is made: from
-that instant on a value is as absent, whether or not a sweep has come by (个人信息保护法 第十九条).
+that instant on a value is as absent, whether or not a sweep has come by (个人信息保护法 第十九条). A value of
+a sensitive or closed category must have an end, so rules that give it none do not start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from policies.entries import FieldEntry
 from policies.rulefile import Fault, Schema, read_entries
-from policies.terms import FieldName, Purpose
+from policies.terms import FieldName, Purpose, Tier
 
 _SCHEMAS: Final = {"retention": Schema(frozenset({"field", "days", "source"}), frozenset({"purpose"}))}
+_GRAVE: Final = frozenset({Tier.SENSITIVE, Tier.CLOSED})
 _LONGEST: Final = 36_500
 _DAY_MS: Final = 86_400_000
 
@@ -60,9 +63,26 @@ NO_RETENTION: Final = Retention()
 
 
 def read_retention(
-    path: Path, names: frozenset[FieldName], purposes: frozenset[Purpose], faults: list[Fault]
+    path: Path,
+    fields: Mapping[FieldName, FieldEntry],
+    purposes: Collection[Purpose],
+    faults: list[Fault],
 ) -> Retention:
-    """Read the file; every field and purpose in it must be declared, and every row must matter."""
+    """Read the file; every field and purpose in it must be declared, and every row must matter.
+
+    ``fields`` are those that hold a value. A file that is not there has no rows.
+    """
+    retention = _rows(path, fields, purposes, faults) if path.is_file() else NO_RETENTION
+    for name, entry in fields.items():
+        if entry.tier in _GRAVE and (name, None) not in retention.rows:
+            text = f"{name} is {entry.tier} and no row ends the value itself"
+            faults.append(Fault(path.name, 1, text))
+    return retention
+
+
+def _rows(
+    path: Path, names: Collection[FieldName], purposes: Collection[Purpose], faults: list[Fault]
+) -> Retention:
     found: dict[tuple[FieldName, Purpose | None], Keep] = {}
     entries = read_entries(path, _SCHEMAS, faults)["retention"]
     for entry in entries:
