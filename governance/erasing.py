@@ -47,6 +47,7 @@ from governance.signing import DocumentSigner
 from governance.subjects import Hold
 from governance.times import rfc3339
 from governance.vault import Destroyed, Vault
+from policies.identifiers import Prefix
 from policies.terms import MemberId, Relation, SubjectId
 from policies.transaction import Transaction
 
@@ -246,7 +247,7 @@ class Erasing:
         receipt = self._note(tx, order, destroyed, now)
         document["log"] = {"index": receipt.index, "leaf": receipt.leaf_hash.hex()}
         body = self._signer.sign(document)
-        rightsrecords.certify(tx, order.request, "" if request is None else request.via, body, now)
+        rightsrecords.certify(tx, order.request, _passed_on_by(request), body, now)
         return body
 
     def _close(self, tx: Transaction, household: SubjectId, now: int) -> Destroyed:
@@ -274,6 +275,11 @@ class Erasing:
             n=sum(destroyed),
         )
         return ledger.append(tx, [entry])[0]
+
+
+def _passed_on_by(request: rightsrecords.Request | None) -> str:
+    """Return the service that may fetch the certificate; a member who asked in person is erased with it."""
+    return "" if request is None or request.via.startswith(Prefix.MEMBER) else request.via
 
 
 def _still_wanted(tx: Transaction, request: str) -> None:

@@ -124,6 +124,23 @@ class RightsDeciding:
             tx.commit()
         return settled.state
 
+    def is_certified(self, request_id: str) -> bool:
+        """Say whether an erasure was carried out under this id."""
+        with self._database.reading() as tx:
+            return rightsrecords.certificate(tx, request_id) is not None
+
+    def certificate(self, request_id: str) -> bytes:
+        """Return the certificate of an erasure, whoever asked for it; it names nobody.
+
+        Raises:
+            NoSuchRequestError: no erasure was carried out under this id.
+        """
+        with self._database.reading() as tx:
+            found = rightsrecords.certificate(tx, request_id)
+        if found is None:
+            raise NoSuchRequestError
+        return found[0]
+
     def _step(
         self,
         tx: Transaction,
