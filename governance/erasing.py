@@ -55,7 +55,7 @@ TYPE: Final = "erasure-certificate"
 """What a certificate's signature says it is a signature of."""
 
 _subject, _relation, _actor = Subject.__table__, RelationRow.__table__, Actor.__table__
-_review, _request = AccessReview.__table__, RightsRequest.__table__
+_review, _request, _offer = AccessReview.__table__, RightsRequest.__table__, Invitation.__table__
 LAW: Final = "个人信息保护法 第四十七条"
 _AT_ONCE: Final = 500
 ERASED: Final = "erased"
@@ -92,6 +92,7 @@ _RETIRE: Final = (
 _REVIEWS: Final = select(_review.c.id).where(_review.c.subject == bindparam("name"))
 _REQUESTS: Final = select(_request.c.id).where(_request.c.subject_id == bindparam("member"))
 _DROP_REVIEWS: Final = delete(_review).where(_review.c.subject == bindparam("name"))
+_DROP_OFFERS: Final = delete(_offer).where(_offer.c.subject_id == bindparam("home"))
 _DROPPED: Final = tuple(
     delete(table).where(table.c[column] == bindparam("member"))
     for table, column in (
@@ -256,6 +257,7 @@ class Erasing:
         tx.run(_END_HERE, {"member": household, "now": now})
         for statement in _DROPPED:
             tx.run(statement, {"member": household})
+        tx.run(_DROP_OFFERS, {"home": household})
         tx.run(_CLOSE, {"member": household})
         ledger.forget(tx, household)
         return destroyed
