@@ -49,6 +49,7 @@ from governance.signing import DocumentSigner
 from governance.subjects import Hold
 from governance.times import rfc3339
 from governance.vault import Destroyed, Vault
+from policies.identifiers import Prefix
 from policies.reasons import Reason
 from policies.terms import MemberId, Relation, SubjectId
 from policies.transaction import Transaction
@@ -57,7 +58,7 @@ TYPE: Final = "erasure-certificate"
 """What a certificate's signature says it is a signature of."""
 
 _subject, _relation, _actor = Subject.__table__, RelationRow.__table__, Actor.__table__
-_review, _request = AccessReview.__table__, RightsRequest.__table__
+_review, _request, _offer = AccessReview.__table__, RightsRequest.__table__, Invitation.__table__
 LAW: Final = "个人信息保护法 第四十七条"
 _AT_ONCE: Final = 500
 ERASED: Final = "erased"
@@ -94,6 +95,7 @@ _RETIRE: Final = (
 _REVIEWS: Final = select(_review.c.id).where(_review.c.subject == bindparam("name"))
 _REQUESTS: Final = select(_request.c.id).where(_request.c.subject_id == bindparam("member"))
 _DROP_REVIEWS: Final = delete(_review).where(_review.c.subject == bindparam("name"))
+_DROP_OFFERS: Final = delete(_offer).where(_offer.c.subject_id == bindparam("home"))
 _DROPPED: Final = tuple(
     delete(table).where(table.c[column] == bindparam("member"))
     for table, column in (
@@ -254,7 +256,7 @@ class Erasing:
         ending.tell(tx, ended, Reason.NO_AUTHORITY, self._keeper.fingerprint(tx), now, order.request_id)
         document["log"] = {"index": receipt.index, "leaf": receipt.leaf_hash.hex()}
         body = self._signer.sign(document)
-        rightsrecords.certify(tx, order.request, "" if request is None else request.via, body, now)
+        rightsrecords.certify(tx, order.request, _passed_on_by(request), body, now)
         return body
 
     def _close(self, tx: Transaction, household: SubjectId, now: int) -> Destroyed:
@@ -263,6 +265,7 @@ class Erasing:
         tx.run(_END_HERE, {"member": household, "now": now})
         for statement in _DROPPED:
             tx.run(statement, {"member": household})
+        tx.run(_DROP_OFFERS, {"home": household})
         tx.run(_CLOSE, {"member": household})
         ledger.forget(tx, household)
         return destroyed
@@ -282,6 +285,11 @@ class Erasing:
             n=sum(destroyed),
         )
         return ledger.append(tx, [entry])[0]
+
+
+def _passed_on_by(request: rightsrecords.Request | None) -> str:
+    """Return the service that may fetch the certificate; a member who asked in person is erased with it."""
+    return "" if request is None or request.via.startswith(Prefix.MEMBER) else request.via
 
 
 def _still_wanted(tx: Transaction, request: str) -> None:

@@ -144,6 +144,23 @@ class RightsDeciding:
             raise NotAllowedError
         return replace(request, due_at=until, extension=why.value)
 
+    def is_certified(self, request_id: str) -> bool:
+        """Say whether an erasure was carried out under this id."""
+        with self._database.reading() as tx:
+            return rightsrecords.issued(tx, request_id) is not None
+
+    def certificate(self, request_id: str) -> bytes:
+        """Return the certificate of an erasure, whoever asked for it; it names nobody.
+
+        Raises:
+            NoSuchRequestError: no erasure was carried out under this id.
+        """
+        with self._database.reading() as tx:
+            found = rightsrecords.issued(tx, request_id)
+        if found is None:
+            raise NoSuchRequestError
+        return found.body
+
     def _step(
         self, on: On, request: Request, step: Step, refusal: Refusal | None, now: int
     ) -> tuple[str, Request]:

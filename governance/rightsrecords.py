@@ -313,10 +313,14 @@ def certify(tx: Transaction, request_id: str, via: str, body: bytes, now: int) -
 
 def certificate(tx: Transaction, request_id: str, via: str) -> Certificate | None:
     """Return the certificate of an erasure that this service passed on, or followed."""
-    kept = _kept(tx, request_id, via)
-    if kept is None or not kept.body.startswith(_FOLLOWS):
-        return kept
-    rows = tx.rows(_CERTIFICATE, {"request": kept.body.decode()})
+    return None if _kept(tx, request_id, via) is None else issued(tx, request_id)
+
+
+def issued(tx: Transaction, request_id: str) -> Certificate | None:
+    """Return the certificate of an erasure, whoever asked for it."""
+    rows = tx.rows(_CERTIFICATE, {"request": request_id})
+    if rows and bytes(rows[0][0]).startswith(_FOLLOWS):
+        rows = tx.rows(_CERTIFICATE, {"request": bytes(rows[0][0]).decode()})
     return Certificate(bytes(rows[0][0]), rows[0][2]) if rows else None
 
 

@@ -179,7 +179,7 @@ async def show_mine(request: Request, right_id: str = _RIGHT) -> Response:
 
 @mine.post("/requests/{right_id}/revoke", operation_id="revoke_my_request", summary="Take a request back")
 async def revoke(request: Request, _form: NothingForm, right_id: str = _RIGHT) -> Response:
-    """Take a request back that has not been decided."""
+    """Take a request back that has not been decided, or the objection or restriction that it led to."""
     service, on = access.service_of(request), _in_person(request)
     asked = await _asked(request, lambda: service.rights.revoke(on, right_id, service.clock()))
     return access.as_json(_body(asked, request))

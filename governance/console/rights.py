@@ -99,10 +99,14 @@ async def waiting(request: Request, done: Annotated[str, Query(max_length=60)] =
     service, caller, spoken = access.service_of(request), caller_of(request), language(request)
     on = On(caller, caller.actor_id, access.request_id_of(request))
 
-    def look() -> tuple[list[Waiting], list[StandingHold]]:
-        return service.deciding.queue(on, service.clock()), service.holds.standing(service.clock())
+    def look() -> tuple[list[Waiting], list[StandingHold], bool]:
+        return (
+            service.deciding.queue(on, service.clock()),
+            service.holds.standing(service.clock()),
+            kind_of(done) is Prefix.RIGHT and service.deciding.is_certified(done),
+        )
 
-    found, holds = await access.in_store(request, look)
+    found, holds, certified = await access.in_store(request, look)
     return render(
         request,
         "rights.html",
@@ -112,10 +116,25 @@ async def waiting(request: Request, done: Annotated[str, Query(max_length=60)] =
         extensions=[(code, one.sentence(spoken)) for code, one in EXTENSIONS.items()],
         holds=holds,
         done=bool(done),
+        certified=done if certified else "",
         short=short,
         longest=_LONGEST_REASON,
         most=_MOST_DAYS,
     )
+
+
+@router.get("/rights/{right_id}/certificate")
+async def certificate(
+    request: Request, right_id: Annotated[str, Path(pattern=pattern(Prefix.RIGHT))]
+) -> Response:
+    """Return the signed certificate of an erasure: whoever asked in person has no session left."""
+    service = access.service_of(request)
+    try:
+        body = await access.in_store(request, lambda: service.deciding.certificate(right_id))
+    except NoSuchRequestError:
+        raise ProblemError(Problem.NOT_FOUND) from None
+    headers = {"content-disposition": 'attachment; filename="certificate.json"', "cache-control": "no-store"}
+    return Response(body, headers=headers, media_type="application/json")
 
 
 @router.post("/rights/{right_id}")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import happenings
 import psycopg
 import pytest
-from living import Living
+from living import Living, Wire
 from rights_story import ask, count, decide, erase, hold, left_of, passed_on
 from sqlalchemy.engine import make_url
 
@@ -141,6 +141,23 @@ def test_the_certificate_verifies_offline_and_a_changed_byte_is_noticed(house: L
     )
     with pytest.raises(NoSuchRequestError):
         house.service.rights.certificate(other, request)
+
+
+def test_an_officer_fetches_the_certificate_of_whoever_asked_in_person(house: Living, wire: Wire) -> None:
+    request = ask(house, Right.ERASURE).request.id
+    cookie = f"governance_session={house.sign_in(world.OFFICER)}"
+    address = f"/console/rights/{request}/certificate"
+    assert wire.get(address, cookie=cookie).status_code == 404
+    decide(house, request, Step.FULFIL)
+    answer = wire.get(address, cookie=cookie)
+    assert answer.status_code == 200
+    assert house.service.certificates.verifies(answer.content)
+    assert address in wire.get(f"/console/rights?done={request}", cookie=cookie).text
+    assert (
+        "/certificate" not in wire.get(f"/console/rights?done={house.log()[0].resource}", cookie=cookie).text
+    )
+    # The row names nobody either.
+    assert house.sql("SELECT via FROM erasure_certificate") == [("",)]
 
 
 def test_a_certificate_verifies_with_the_published_key_and_another_library(house: Living) -> None:

@@ -12,9 +12,11 @@ from rights_story import OFFICER, ask, count, decide, erase, hold, left_of, pass
 from governance import world
 from governance.asking import Answer, NotYours
 from governance.holds import HeldError
+from governance.moving import ADULT
 from governance.rightsdeciding import Step
 from governance.rightsrecords import Right, Status
 from policies.identifiers import Prefix, new_id
+from policies.terms import HouseholdId
 
 HOME = world.ZHOU_HOME.id
 
@@ -41,7 +43,11 @@ def address(house: Living, home: str) -> object:
 def test_with_its_last_resident_a_household_is_erased_and_counted(house: Living) -> None:
     assert isinstance(address(house, HOME), Answer)
     cells = count(house, "cell", f"subject_id IN ('{HOME}', '{world.ZHOU_MING.id}')")
+    house.service.homes.invite(
+        happenings.person_acts(world.ZHOU_MING), HouseholdId(HOME), ADULT, house.clock()
+    )
     request = erase(house, world.ZHOU_MING)
+    assert count(house, "invitation", f"subject_id = '{HOME}'") == 0
     assert values_of(house, HOME) == 0
     assert house.sql(f"SELECT state FROM subject WHERE id = '{HOME}'") == [("erased",)]
     assert count(house, "relation", f"subject_id = '{HOME}' AND ends_at IS NULL") == 0
