@@ -137,7 +137,7 @@ def withdraw(tx: Transaction, subject_id: str, consent_id: str, actor: Actor, no
         UnknownConsentError: the subject has no such consent.
     """
     consent, life = _own(tx, subject_id, consent_id)
-    kind = EventKind.REVOKED if actor.capacity is Capacity.GUARDIAN else EventKind.WITHDRAWN
+    kind = _denial_of(actor)
     for event in life:
         # Only the same person's repetition is passed over: another's may have had no effect on the consent.
         if event.kind == kind and event.actor_id == actor.id and event.capacity == actor.capacity:
@@ -152,17 +152,19 @@ def opt_out(tx: Transaction, subject_id: str, purpose: str, actor: Actor, now: i
 
     An unsubscribe link, an SMS "TD", "withdraw everywhere". Returns the instant since which it counts: said
     again with nothing agreed or shared in between, nothing is written and the first instant comes back.
+    A guardian's revokes.
     """
+    kind = _denial_of(actor)
     for event in reversed(events_of(tx, [subject_id])[subject_id]):
         if event.kind in _AGREEING:
             break
-        blanket = event.kind == EventKind.WITHDRAWN and not event.categories and not event.recipient
+        blanket = event.kind == kind and not event.categories and not event.recipient
         if blanket and event.actor_id == actor.id and (not event.purpose or event.purpose in above(purpose)):
             return event.occurred_at
     instant = not_before(tx, subject_id, now)
     record(
         tx,
-        happened(EventKind.WITHDRAWN, subject_id, actor, instant, terms=Terms(purpose, frozenset(), "", "")),
+        happened(kind, subject_id, actor, instant, terms=Terms(purpose, frozenset(), "", "")),
     )
     return instant
 
@@ -344,6 +346,10 @@ def consents_of(
     events = events_of(tx, [subject_id])[subject_id]
     notices = behind(tx, events)
     return tuple((one, state(events, one, birth, now, book, notices)) for one in consents_in(events))
+
+
+def _denial_of(actor: Actor) -> EventKind:
+    return EventKind.REVOKED if actor.capacity is Capacity.GUARDIAN else EventKind.WITHDRAWN
 
 
 def _is_shown(served: Event, terms: Terms, actor: Actor) -> bool:

@@ -94,6 +94,18 @@ def actor_for(tx: Transaction, on: On, subject: SubjectId, now: int) -> registry
     return registry.Actor(on.member, capacity, evidence_of(on))
 
 
+def guardian_for(tx: Transaction, on: On, ward: SubjectId, now: int) -> registry.Actor:
+    """Return the member as the guardian of this ward.
+
+    Raises:
+        NoSuchConsentError: there is no such member, or this member is not its guardian.
+    """
+    actor = actor_for(tx, on, ward, now)
+    if actor.capacity is not Capacity.GUARDIAN:
+        raise NoSuchConsentError
+    return actor
+
+
 def evidence_of(on: On) -> Mapping[str, str]:
     """Return what stays with an event to show later how somebody said it."""
     via = "session" if on.caller.kind is Prefix.MEMBER else on.caller.actor_id

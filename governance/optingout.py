@@ -1,9 +1,10 @@
 """Withdrawing everywhere in one call: by session or service, by opt-out link, by a word in a text message.
 
-Promises that none of the three needs a key of data, a code, an approval or rules that can be used
-(个人信息保护法 第十五条: 便捷的撤回同意的方式; 第四十四条); that the withdrawal, the epoch and the log entry
-commit together; that an opt-out link ends one purpose of one person and can be used for nothing else; and
-that whoever sends a text learns nothing from the answer, whether the number is known or not.
+A guardian does the same for a ward. Promises that none of these needs a key of data, a code, an approval or
+rules that can be used (个人信息保护法 第十五条: 便捷的撤回同意的方式; 第四十四条); that the withdrawal,
+the epoch and the log entry commit together; that an opt-out link ends one purpose of one person and can be
+used for nothing else; and that whoever sends a text learns nothing from the answer, whether the number is
+known or not.
 """
 
 from __future__ import annotations
@@ -13,25 +14,32 @@ import hmac
 import re
 import unicodedata
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import date
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from audit import ledger
-from audit.entry import ActorType, Party
+from audit.entry import ActorType, Party, Verdict
 from consent import eventlog, registry
+from consent.ages import CONSENT_AGE, age_on
 from consent.events import Capacity
 from consent.facts import above
+from consent.listing import consents_in
 from governance import announcing, subjects, testimony
-from governance.acting import NoSuchConsentError, On, evidence_of
-from governance.database import Database
+from governance.acting import NoSuchConsentError, On, evidence_of, guardian_for, log_act
+from governance.announcing import Told
+from governance.database import Database, OpenTransaction
 from governance.identity import Caller
 from governance.rulekeeping import RuleKeeper, RulesUnavailableError
 from governance.showing import UnfitConsentError
 from governance.testimony import Said, party
 from policies.terms import Purpose, SubjectId
+from policies.transaction import Transaction
+
+BirthsOf = Callable[[Transaction, Collection[SubjectId]], dict[SubjectId, date | None]]
 
 MARKETING: Final = "marketing"
 """What a word sent as a text message ends: every promotion, on every channel."""
@@ -97,11 +105,17 @@ class OptingOut:
     """The desk for withdrawing everywhere. ``bearer_of`` finds a member by number, or an id nobody has."""
 
     def __init__(
-        self, database: Database, keeper: RuleKeeper, links: Links, bearer_of: Callable[[str], SubjectId]
+        self,
+        database: Database,
+        keeper: RuleKeeper,
+        links: Links,
+        bearer_of: Callable[[str], SubjectId],
+        births_of: BirthsOf,
     ) -> None:
         self._database = database
         self._keeper = keeper
         self._bearer_of = bearer_of
+        self._births_of = births_of
         self.links = links
 
     def everywhere(self, on: On, purpose: str, now: int) -> int:
@@ -111,7 +125,7 @@ class OptingOut:
             NoSuchConsentError: there is no such member.
             UnfitConsentError: neither the rules nor the member ever knew such a purpose.
         """
-        if purpose and not self._is_known(on, purpose):
+        if purpose and not self._is_known(on.member, purpose):
             raise UnfitConsentError
         actor = registry.Actor(on.member, Capacity.SELF, evidence_of(on))
         since = self._end(actor, purpose, now, on.request_id, on.caller)
@@ -119,14 +133,64 @@ class OptingOut:
             raise NoSuchConsentError
         return since
 
-    def _is_known(self, on: On, purpose: str) -> bool:
+    def for_ward(self, on: On, ward: SubjectId, purpose: str, now: int) -> int:
+        """Withdraw as a guardian: for a child all consents, from 14 on what this guardian agreed to.
+
+        A child whose birth date is not known or does not open is under 14: a withdrawal needs no key.
+
+        Raises:
+            NoSuchConsentError: there is no such member, or none whose guardian this member is.
+            UnfitConsentError: neither the rules nor the ward ever knew such a purpose.
+        """
+        with self._database.reading() as tx:
+            guardian_for(tx, on, ward, now)
+        if purpose and not self._is_known(ward, purpose):
+            raise UnfitConsentError
+        with self._database.transaction() as tx:
+            if ward not in subjects.change(tx, [ward]):
+                raise NoSuchConsentError
+            actor = guardian_for(tx, on, ward, now)
+            birth = self._births_of(tx, [ward]).get(ward)
+            grown = birth is not None and age_on(birth, now) >= CONSENT_AGE
+            end = self._end_given if grown else self._end_all
+            since = end(tx, actor, ward, purpose, on, now)
+            tx.commit()
+            return since
+
+    def _end_all(
+        self, tx: OpenTransaction, actor: registry.Actor, ward: SubjectId, purpose: str, on: On, now: int
+    ) -> int:
+        since = registry.opt_out(tx, ward, purpose, actor, now)
+        what = {"policy": self._keeper.fingerprint(tx), "purpose": purpose}
+        index = log_act(tx, "consent.withdrawn", on, ward, now, dec=Verdict.PERMIT, **what)
+        announcing.announce(tx, [announcing.of_subject(Told.REVOKED, ward, index, now, purpose)])
+        return since
+
+    def _end_given(
+        self, tx: OpenTransaction, actor: registry.Actor, ward: SubjectId, purpose: str, on: On, now: int
+    ) -> int:
+        """Withdraw one by one, each with its entry, because what the ward agreed to alone stays."""
+        since = now
+        for one in consents_in(eventlog.events_of(tx, [ward])[ward]):
+            given = (one.actor_id, one.capacity) == (actor.id, Capacity.GUARDIAN)
+            if not given or (purpose and purpose not in above(one.terms.purpose)):
+                continue
+            since = registry.withdraw(tx, ward, one.consent_id, actor, now)
+            if one.withdrawn_at is None:
+                what = {"policy": self._keeper.fingerprint(tx), "purpose": one.terms.purpose}
+                what["resource"] = one.consent_id
+                index = log_act(tx, "consent.withdrawn", on, ward, now, dec=Verdict.PERMIT, **what)
+                announcing.announce(tx, [announcing.of_consent(Told.REVOKED, one, index, since)])
+        return since
+
+    def _is_known(self, member: str, purpose: str) -> bool:
         """Say whether a purpose can be meant: a mistyped one would be a withdrawal of nothing."""
         try:
             known = set(map(str, self._keeper.latest.book.purposes))
         except RulesUnavailableError:
             return True
         with self._database.reading() as tx:
-            known |= {event.purpose for event in eventlog.events_of(tx, [on.member])[on.member]}
+            known |= {event.purpose for event in eventlog.events_of(tx, [member])[member]}
         return any(purpose in above(one) for one in known)
 
     def by_link(self, token: str, request_id: str, now: int) -> OptOut | None:
@@ -157,9 +221,7 @@ class OptingOut:
             said = Said("consent.withdrawn", through, subject, subject, "", purpose, request_id)
             entry = testimony.of_own_say(said, names, self._keeper.fingerprint(tx), now)
             index = ledger.append(tx, [entry])[0].index
-            announcing.announce(
-                tx, [announcing.of_subject(announcing.Told.WITHDRAWN, subject, index, now, purpose)]
-            )
+            announcing.announce(tx, [announcing.of_subject(Told.WITHDRAWN, subject, index, now, purpose)])
             tx.commit()
             return since
 

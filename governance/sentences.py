@@ -32,6 +32,7 @@ CHANGES: Final = {
     "consent.code_asked": noted("%(who)s 为%(subject)s关于“%(purpose)s”的同意再要了一个验证码。"),
     "consent.code_sent": noted("发出了%(subject)s关于“%(purpose)s”的同意的验证码，由%(who)s确认。"),
     "consent.code_unsent": noted("%(subject)s关于“%(purpose)s”的同意的验证码没能发出，要由%(who)s再要一个。"),
+    "consent.listed": noted("%(who)s 作为监护人查阅了%(subject)s的同意。"),
     "consent.shown": noted("%(who)s 查阅了%(subject)s关于“%(purpose)s”的同意。"),
     "consent.receipted": noted("%(who)s 取走了%(subject)s关于“%(purpose)s”的同意的回执。"),
     "consent.withdrawn": noted("%(who)s 撤回了%(subject)s关于“%(purpose)s”的同意，立即生效。"),

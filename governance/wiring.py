@@ -303,7 +303,7 @@ def _wired(
         delivering=Delivering(database, keeper, opening, egress, clock),
         importing=Importing(database, keeper, opening, clock),
         sharing=Sharing(database, keeper, opening.birth_of),
-        opting_out=OptingOut(database, keeper, Links(ring.cursor_key), gate.bearer_of),
+        opting_out=OptingOut(database, keeper, Links(ring.cursor_key), gate.bearer_of, opening.births_of),
         lifecycle=Lifecycle(opening, keeper),
         homes=Homes(database, keeper, opening.birth_of),
         transitions=Transitions(database, keeper, opening),

@@ -97,10 +97,14 @@ class WithdrawForm(Form):
 
 
 class WithdrawAllForm(Form):
-    """Withdraw all that a member agreed to, or what it agreed to for one purpose and all below it."""
+    """Withdraw all that a member agreed to, or what it agreed to for one purpose and all below it.
+
+    ``subject`` is the member itself, as when left out, or a ward of this member.
+    """
 
     on_behalf_of: MemberId
     purpose: Word | None = None
+    subject: MemberId | None = None
 
 
 class CodeAgainForm(Form):
@@ -110,9 +114,10 @@ class CodeAgainForm(Form):
 
 
 class OwnWithdrawAllForm(NothingForm):
-    """The body of a withdrawal of everything may be empty; a purpose narrows it."""
+    """The body of a withdrawal of everything may be empty; a purpose narrows it, a ward may be named."""
 
     purpose: Word | None = None
+    subject: MemberId | None = None
 
 
 class ShareForm(Form):

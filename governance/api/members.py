@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from consent.listing import Consent
 from consent.sharing import Hide
 from governance.accesses import Access, of_member
 from governance.acting import NoSuchConsentError, On
@@ -18,7 +19,9 @@ from governance.door import route_for
 from governance.problems import Problem, ProblemError
 from governance.showing import UnfitConsentError
 from governance.times import rfc3339
+from governance.wardship import consents_of
 from policies.identifiers import Prefix, pattern
+from policies.reasons import Reason
 from policies.terms import SubjectId
 
 router = APIRouter(prefix="/v1/me", route_class=route_for(access.signed_in_member), tags=["members"])
@@ -78,11 +81,22 @@ def _access_body(one: Access, spoken: str) -> dict[str, object]:
 
 
 @router.get("/consents", operation_id="my_consents", summary="My consents and how each stands")
-async def consents(request: Request) -> Response:
-    """Return the member's own consents, newest first."""
+async def consents(
+    request: Request, subject: Annotated[str | None, Query(pattern=pattern(Prefix.MEMBER))] = None
+) -> Response:
+    """Return the member's own consents, newest first, or those about a ward that its guardian may see."""
     service = access.service_of(request)
-    member = SubjectId(access.caller_of(request).actor_id)
-    mine = await access.in_store(request, lambda: service.consenting.of_member(member, service.clock()))
+    on = on_of(request)
+
+    def look() -> tuple[tuple[Consent, Reason], ...]:
+        if subject is None or subject == on.member:
+            return service.consenting.of_member(SubjectId(on.member), service.clock())
+        return service.keeper.attempt(lambda: consents_of(service, on, SubjectId(subject), service.clock()))
+
+    try:
+        mine = await access.in_store(request, look)
+    except NoSuchConsentError:
+        raise ProblemError(Problem.NOT_FOUND) from None
     spoken = access.language(request)
     return access.as_json(
         {

@@ -15,6 +15,7 @@ from governance.identity import Scope
 from governance.problems import Problem, ProblemError
 from governance.showing import UnfitConsentError
 from governance.times import rfc3339
+from policies.terms import SubjectId
 
 services = APIRouter(prefix="/v1", route_class=route_for(access.api_caller), tags=["consents"])
 mine = APIRouter(prefix="/v1/me", route_class=route_for(access.signed_in_member), tags=["members"])
@@ -23,21 +24,25 @@ mine = APIRouter(prefix="/v1/me", route_class=route_for(access.signed_in_member)
 @mine.post("/consents/withdraw", operation_id="withdraw_all_of_mine", summary="Withdraw everywhere")
 async def withdraw_mine(request: Request, form: OwnWithdrawAllForm) -> Response:
     """Withdraw everything, or all for one purpose; one call, no code, effective when this answers."""
-    return await _everywhere(request, on_of(request), form.purpose)
+    return await _everywhere(request, on_of(request), form.subject, form.purpose)
 
 
 @services.post("/consents/withdraw", operation_id="withdraw_all", summary="Withdraw everywhere for a member")
 async def withdraw_all(request: Request, form: WithdrawAllForm) -> Response:
     """Pass on that a member withdraws everything, or all for one purpose."""
-    return await _everywhere(request, on(request, form.on_behalf_of), form.purpose)
+    return await _everywhere(request, on(request, form.on_behalf_of), form.subject, form.purpose)
 
 
-async def _everywhere(request: Request, who: On, purpose: str | None) -> Response:
+async def _everywhere(request: Request, who: On, subject: str | None, purpose: str | None) -> Response:
     service = access.service_of(request)
+
+    def end() -> int:
+        if subject is None or subject == who.member:
+            return service.opting_out.everywhere(who, purpose or "", service.clock())
+        return service.opting_out.for_ward(who, SubjectId(subject), purpose or "", service.clock())
+
     try:
-        since = await access.in_store(
-            request, lambda: service.opting_out.everywhere(who, purpose or "", service.clock())
-        )
+        since = await access.in_store(request, end)
     except NoSuchConsentError:
         raise ProblemError(Problem.NOT_FOUND) from None
     except UnfitConsentError:

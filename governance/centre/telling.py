@@ -41,6 +41,7 @@ _CHANGES: Final = {
     "consent.code_asked": noted("再要了一个验证码"),
     "consent.code_sent": noted("发出了验证码"),
     "consent.code_unsent": noted("验证码没能发出"),
+    "consent.listed": noted("作为监护人查阅了您的同意"),
     "consent.shown": noted("查阅了一项同意"),
     "consent.receipted": noted("取走了一份同意的回执"),
     "consent.ended": noted("他人为您作出的一项同意已随其依据结束"),
