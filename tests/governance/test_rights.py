@@ -73,6 +73,10 @@ def test_nobody_speaks_for_somebody_else(name: str, kind: Right, house: Living) 
 def test_a_guardian_asks_for_a_child(house: Living) -> None:
     opened = ask(house, Right.RESTRICTION, world.ZHANG_LI, about=world.XIAO_MAN)
     assert opened.request.state is Status.FULFILLED
+    # As the guardian, in the event and in the log, and not as the child.
+    assert house.sql("SELECT capacity FROM consent_event WHERE kind = 'restricted'") == [("guardian",)]
+    [entry] = [e for e in house.log() if e.resource == opened.request.id]
+    assert entry.actor.relation == "ward"
     happenings.HAPPENINGS["end_guardian"](house)
     with pytest.raises(NoSuchRequestError):
         ask(house, Right.RESTRICTION, world.ZHANG_LI, about=world.XIAO_MAN)
