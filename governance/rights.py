@@ -37,7 +37,7 @@ from governance.speaking import Speaks, speaks
 from governance.testimony import party
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
-from policies.terms import ActorId, SubjectId, SubjectKind
+from policies.terms import ActorId, Relation, SubjectId, SubjectKind
 from policies.transaction import Transaction
 
 LAWS: Final = ("pipl", "gdpr")
@@ -344,16 +344,21 @@ def entry_of_step(
     now: int,
     dec: Verdict = Verdict.PERMIT,
 ) -> Entry:
-    """Return the entry of one step of a request."""
+    """Return the entry of one step of a request: the person acts as itself, anybody else as its guardian."""
     people = {request.subject_id, *([on.member] if on.member.startswith(Prefix.MEMBER) else [])}
     names = ledger.pseudonyms(tx, people)
     caller, person = party(on.caller.actor_id, names), party(on.member, names)
+    relation = Relation.SELF if str(on.member) == request.subject_id else Relation.WARD
     return Entry(
         t=now,
         kind=Kind.CHANGE,
         act=act,
         dec=dec,
-        actor=LogActor(caller, on_behalf_of=None if person == caller else person),
+        actor=LogActor(
+            caller,
+            relation=relation.value if on.member.startswith(Prefix.MEMBER) else "",
+            on_behalf_of=None if person == caller else person,
+        ),
         subjects=(names[request.subject_id],),
         resource=request.id,
         why=(request.kind.value, *((request.refusal,) if request.refusal else ())),

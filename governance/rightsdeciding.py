@@ -1,8 +1,9 @@
 """The officers' side of rights requests: the queue, and what is decided.
 
-Promises that only identified requests are decided; that a denial needs a second officer, who is not the one
-who proposed it; that an erasure under a legal hold destroys nothing and restricts to storage instead
-(个人信息保护法 第四十七条第二款); and that the details are read only after the entry that says so.
+Promises that only identified requests are decided; that a denial, and another birth date, need a second
+officer, who is not the one who proposed it; that an erasure under a legal hold destroys nothing and
+restricts to storage instead (个人信息保护法 第四十七条第二款); and that the details are read only after the
+entry that says so.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from governance.gate import Gate
 from governance.holds import HeldError
 from governance.rights import NoSuchRequestError, RequestClosedError, Rights, entry_of_step
 from governance.rightsrecords import REFUSALS, WAITING, Extension, Refusal, Request, Right, Status
+from governance.rightswishes import BIRTH
 from governance.rulekeeping import RuleKeeper
 from policies.deadlines import days_left
 from policies.identifiers import Prefix, new_id
-from policies.terms import Action, Effect, FieldName, Purpose
+from policies.terms import Action, ActorId, Effect, FieldName, Purpose
 from policies.transaction import Transaction
 
 CORRECTING: Final = Purpose("account.manage")
@@ -168,8 +170,9 @@ class RightsDeciding:
         if step is Step.RETURN:
             if request.proposed_by in (None, officer):
                 raise NotAllowedError
-            return "rights.returned", replace(request, proposed_by=None, refusal="")
-        if request.proposed_by is None:
+            act = "rights.returned" if request.refusal else "rights.correction_returned"
+            return act, replace(request, proposed_by=None, refusal="")
+        if not request.refusal:
             if refusal is None:
                 raise NotAllowedError
             return "rights.denial_proposed", replace(request, proposed_by=officer, refusal=refusal.value)
@@ -208,6 +211,12 @@ class RightsDeciding:
             tx.commit()
 
     def _rectify(self, on: On, request: Request, now: int) -> Status:
+        """Write what is to be corrected; a birth date needs two officers: it decides what the law protects.
+
+        The person may not write the birth date, so the officers do (个人信息保护法 第四十六条第二款).
+        """
+        if request.proposed_by == on.caller.actor_id and not request.refusal:
+            raise NotAllowedError
         with self._database.transaction() as tx:
             names = ledger.pseudonyms(tx, [request.subject_id])
             about = (names[request.subject_id],)
@@ -216,22 +225,14 @@ class RightsDeciding:
         with self._database.reading() as tx:
             values = self._rights.detail(tx, request)["values"]
         assert isinstance(values, dict), "a rectification was examined when it was asked for"
-        # Written like anything else: decided, sealed and recorded by the gate, in a transaction of its own.
-        # A crash before the next one leaves the request waiting, and writing the same again changes nothing.
-        ask = Ask(
-            on.caller,
-            request.actor_id,
-            Action.WRITE,
-            request.subject_id,
-            tuple(map(FieldName, values)),
-            CORRECTING,
-            on.request_id,
-            new_id(Prefix.DECISION),
-            reveal=False,
-        )
-        reply = self._gate.write(WriteAsk(ask, {FieldName(name): text for name, text in values.items()}), now)
-        if not isinstance(reply, Answer) or any(one.effect is not Effect.SHOW for one in reply.fields):
-            raise NotFulfillableError
+        asked = {FieldName(name): str(text) for name, text in values.items()}
+        birth = {name: asked.pop(name) for name in (BIRTH,) if name in asked}
+        if asked:
+            self._write(on, request, request.actor_id, asked, now)
+        if birth and (request.refusal or request.proposed_by is None):
+            return self._propose(on, request, now)
+        if birth:
+            self._write(on, request, on.caller.actor_id, birth, now)
         with self._database.transaction() as tx:
             held = self._held(tx, request.id)
             settled = replace(held, state=Status.FULFILLED, decided_by=on.caller.actor_id, decided_at=now)
@@ -239,6 +240,37 @@ class RightsDeciding:
             ledger.append(tx, [entry_of_step(tx, self._keeper, "rights.fulfilled", on, settled, now)])
             tx.commit()
         return settled.state
+
+    def _propose(self, on: On, request: Request, now: int) -> Status:
+        """Note that this officer has verified the birth date; it is entered when another one agrees."""
+        with self._database.transaction() as tx:
+            held = self._held(tx, request.id)
+            proposed = replace(held, proposed_by=on.caller.actor_id, refusal="")
+            rightsrecords.settle(tx, proposed)
+            act = "rights.correction_proposed"
+            ledger.append(tx, [entry_of_step(tx, self._keeper, act, on, proposed, now)])
+            tx.commit()
+        return proposed.state
+
+    def _write(
+        self, on: On, request: Request, who: ActorId, values: Mapping[FieldName, str], now: int
+    ) -> None:
+        # Written like anything else: decided, sealed and recorded by the gate, in a transaction of its own.
+        # A crash before the next one leaves the request waiting, and writing the same again changes nothing.
+        ask = Ask(
+            on.caller,
+            who,
+            Action.WRITE,
+            request.subject_id,
+            tuple(values),
+            CORRECTING,
+            on.request_id,
+            new_id(Prefix.DECISION),
+            reveal=False,
+        )
+        reply = self._gate.write(WriteAsk(ask, values), now)
+        if not isinstance(reply, Answer) or any(one.effect is not Effect.SHOW for one in reply.fields):
+            raise NotFulfillableError
 
     def _look(self, request_id: str) -> Request:
         with self._database.reading() as tx:

@@ -95,6 +95,8 @@ CHANGES: Final = {
     "rights.fulfilled": noted("%(who)s 执行了%(subject)s的一项个人请求。"),
     "rights.denial_proposed": noted("%(who)s 提议拒绝%(subject)s的一项个人请求，等待他人复核。"),
     "rights.denied": noted("%(who)s 复核后拒绝了%(subject)s的一项个人请求。"),
+    "rights.correction_proposed": noted("%(who)s 核实了%(subject)s出生日期的更正，等待他人复核。"),
+    "rights.correction_returned": noted("%(who)s 复核后退回了%(subject)s出生日期的更正。"),
     "rights.returned": noted("%(who)s 复核后退回了拒绝%(subject)s请求的提议。"),
     "rights.extended": noted("%(who)s 延长了%(subject)s一项个人请求的期限。"),
     "rights.held": noted("%(who)s 未能删除%(subject)s的信息：法定保全中，已限制为仅存储。"),

@@ -66,6 +66,7 @@ class Line:
     changes: tuple[tuple[str, str], ...]
     refusal: str
     own_proposal: bool
+    verified: bool
     extensible: bool
 
 
@@ -89,6 +90,7 @@ def _line(service: Service, one: Waiting, spoken: str) -> Line:
         tuple((field_title(name, book, spoken), text) for name, text in changes),
         "" if refusal is None else refusal.sentence(spoken),
         one.own_proposal,
+        one.request.proposed_by is not None and not one.request.refusal,
         (book.deadlines.stretched(one.request.regime, one.request.asked_at) or 0) > one.request.due_at,
     )
 

@@ -74,6 +74,10 @@ def test_nobody_speaks_for_somebody_else(name: str, kind: Right, house: Living) 
 def test_a_guardian_asks_for_a_child(house: Living) -> None:
     opened = ask(house, Right.RESTRICTION, world.ZHANG_LI, about=world.XIAO_MAN)
     assert opened.request.state is Status.FULFILLED
+    # As the guardian, in the event and in the log, and not as the child.
+    assert house.sql("SELECT capacity FROM consent_event WHERE kind = 'restricted'") == [("guardian",)]
+    [entry] = [e for e in house.log() if e.resource == opened.request.id]
+    assert entry.actor.relation == "ward"
     happenings.HAPPENINGS["end_guardian"](house)
     with pytest.raises(NoSuchRequestError):
         ask(house, Right.RESTRICTION, world.ZHANG_LI, about=world.XIAO_MAN)
@@ -173,6 +177,38 @@ def test_a_correction_is_written_through_the_gate_when_an_officer_agrees(house: 
     assert reply.fields[0].value == "new@example.com"
     # The value never stands in the log or in the clear.
     assert "new@example.com" not in repr(house.log())
+
+
+def test_a_birth_date_is_corrected_by_two_officers_and_holds_up_nothing_else(house: Living) -> None:
+    values = {"birth_date": "1986-05-18", "email": "new@example.com"}
+    request = ask(house, Right.RECTIFICATION, values=values).request.id
+
+    def on_record(field: str) -> str | None:
+        own = happenings.reading(world.ZHANG_LI.id, world.ZHANG_LI.id, field, purpose="personal.access")
+        [reply] = house.service.gate.read([own], house.clock())
+        assert isinstance(reply, Answer)
+        return reply.fields[0].value
+
+    assert decide(house, request, Step.FULFIL, by=SECOND_OFFICER) is Status.IN_PROGRESS
+    assert (on_record("email"), on_record("birth_date")) == ("new@example.com", "1986-05-17")
+    with pytest.raises(NotAllowedError):
+        decide(house, request, Step.FULFIL, by=SECOND_OFFICER)
+    assert decide(house, request, Step.FULFIL) is Status.FULFILLED
+    assert on_record("birth_date") == "1986-05-18"
+    assert [e.act for e in house.log() if e.resource == request and e.kind is Kind.CHANGE] == [
+        "rights.requested",
+        "rights.correction_proposed",
+        "rights.fulfilled",
+    ]
+
+
+def test_a_second_officer_sends_a_birth_date_back_or_proposes_a_denial(house: Living) -> None:
+    request = ask(house, Right.RECTIFICATION, values={"birth_date": "1986-05-18"}).request.id
+    decide(house, request, Step.FULFIL)
+    decide(house, request, Step.RETURN, by=SECOND_OFFICER)
+    decide(house, request, Step.FULFIL)
+    assert decide(house, request, Step.DENY, Refusal.NO_MATCH, by=SECOND_OFFICER) is Status.IN_PROGRESS
+    assert decide(house, request, Step.DENY) is Status.DENIED
 
 
 UNFIT = {

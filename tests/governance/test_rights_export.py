@@ -152,3 +152,10 @@ def test_a_value_past_its_term_is_said_to_wait_for_its_deletion(house: Living, w
     codes = {one["field"]: one["reasons"][0]["code"] for one in found if "value" not in one}
     assert codes["purchase_history"] == "expired"
     assert codes["allergies"] == "not_available"  # there never was one
+
+
+def test_everybody_has_an_export_with_and_without_relatives(house: Living, wire: Wire) -> None:
+    for person in (world.ZHOU_MING, world.XIAO_MAN, world.GRANDMOTHER):
+        found = wire.get("/v1/me/export?format=html", session=house.sign_in(person))
+        assert found.status_code == 200, found.text
+        assert person.values["name"] in found.text
