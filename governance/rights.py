@@ -26,7 +26,7 @@ from consent.weighing import confirm_before
 from governance import replay, rightsrecords, subjects
 from governance.acting import On
 from governance.approvalrecords import TIES
-from governance.consenting import NoGatewayError
+from governance.codes import NoGatewayError
 from governance.database import Database, OpenTransaction
 from governance.opening import Opening
 from governance.replay import Once

@@ -10,6 +10,7 @@ from consent import eventlog, registry
 from consent.confirmation import Confirmed
 from consent.events import Capacity, EventKind
 from consent.listing import Terms
+from consent.prompting import quiet_until
 from consent.registry import Actor, SubjectClosedError, UnknownConsentError
 from consent.rules import Question, hidden, standing
 from governance.database import ConflictError, Database, StoreError
@@ -102,7 +103,7 @@ def test_withdrawing_takes_one_call_and_the_first_instant_stays(database: Databa
     consent_id = consented(database)
     with database.transaction() as tx:
         assert registry.withdraw(tx, MEI, consent_id, SELF, START + DAY) == START + DAY
-        assert registry.withdraw(tx, MEI, consent_id, SELF, START + 2 * DAY) == START + DAY
+        assert registry.withdraw(tx, MEI, consent_id, SELF, START + 2 * DAY - 1) == START + DAY
         tx.commit()
     with database.reading() as tx:
         events = eventlog.events_of(tx, [MEI])[MEI]
@@ -157,6 +158,44 @@ def test_nobody_withdraws_what_is_not_the_subjects(database: Database) -> None:
     for subject, consent in ((BAO, consent_id), (MEI, "con_nobody"), (MEI, "")):
         with database.transaction() as tx, pytest.raises(UnknownConsentError):
             registry.withdraw(tx, subject, consent, SELF, START + DAY)
+
+
+def noes(database: Database) -> list[int]:
+    with database.reading() as tx:
+        return [e.occurred_at for e in eventlog.events_of(tx, [MEI])[MEI] if e.kind == EventKind.WITHDRAWN]
+
+
+@pytest.mark.parametrize("how", ["by_id", "opt_out"])
+def test_a_no_said_again_is_recorded_once_a_day_and_the_first_instant_stays(
+    database: Database, how: str
+) -> None:
+    consent_id = consented(database)
+    instants = [START + DAY, START + 29 * DAY, START + 30 * DAY - 1, START + 30 * DAY]
+    with database.transaction() as tx:
+        for now in instants:
+            said = (
+                registry.withdraw(tx, MEI, consent_id, SELF, now)
+                if how == "by_id"
+                else registry.opt_out(tx, MEI, "marketing", SELF, now)
+            )
+            assert said == START + DAY
+        tx.commit()
+    assert noes(database) == [START + DAY, START + 29 * DAY, START + 30 * DAY]
+    with database.reading() as tx:
+        events = eventlog.events_of(tx, [MEI])[MEI]
+    quiet = quiet_until(events, MEI, "marketing.direct", START + 31 * DAY, BOOK.limits)
+    assert quiet == START + 60 * DAY
+
+
+def test_an_old_withdrawal_said_again_leaves_what_was_agreed_to_since(database: Database) -> None:
+    old = consented(database)
+    with database.transaction() as tx:
+        registry.withdraw(tx, MEI, old, SELF, START + DAY)
+        new = registry.serve_and_tick(tx, MEI, MARKETING, SELF, START + 3 * DAY)
+        registry.confirm(tx, Confirmed(new, MEI, MEI), START + 3 * DAY + MINUTE)
+        assert registry.withdraw(tx, MEI, old, SELF, START + 9 * DAY) == START + DAY
+        tx.commit()
+    assert reason_now(database, MEI, MARKETING, START + 9 * DAY) is Reason.CONSENT_GIVEN
 
 
 def test_an_opt_out_needs_no_consent_id(database: Database) -> None:

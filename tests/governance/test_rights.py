@@ -14,7 +14,7 @@ from audit.entry import Kind, Verdict
 from consent.confirmation import NotConfirmed
 from governance import world
 from governance.asking import Answer
-from governance.consenting import NoGatewayError
+from governance.codes import NoGatewayError
 from governance.rights import NoSuchRequestError, RequestClosedError, Rights, UnfitRequestError
 from governance.rightsdeciding import NotAllowedError, Step
 from governance.rightsrecords import Refusal, Right, Status
