@@ -19,6 +19,7 @@ from consent.outbox import CodeMessage
 from governance import seeding, world
 from governance.codes import MOST_OPEN
 from governance.times import rfc3339
+from policies.terms import FieldName
 
 ONE_ENGINE = pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 pytestmark = ONE_ENGINE
@@ -105,8 +106,8 @@ def test_a_guardians_idle_no_of_earlier_versions_does_not_swallow_the_teenagers_
     house.sql(
         "INSERT INTO consent_event SELECT subject_id, (SELECT max(seq) + 1 FROM consent_event e WHERE"
         " e.subject_id = consent_event.subject_id), 'evt_idle', 'revoked', consent_id, purpose, categories,"
-        f" recipient, notice, '{world.LI_QIANG.id}', 'guardian', viewer, occurred_at, recorded_at, expires_at,"
-        f" evidence FROM consent_event WHERE consent_id = '{consent_id}' AND kind = 'confirmed'"
+        f" recipient, notice, '{world.LI_QIANG.id}', 'guardian', viewer, occurred_at, recorded_at,"
+        f" expires_at, evidence FROM consent_event WHERE consent_id = '{consent_id}' AND kind = 'confirmed'"
     )
     seen = shown(house, wire, consent_id, world.XIAO_MAN)
     assert (seen["state"]["code"], seen["withdrawn_at"]) == ("consent_given", None)
@@ -173,9 +174,9 @@ def test_a_code_that_comes_after_a_no_confirms_nothing(
 
 def test_by_a_word_in_a_text_message_too(reached: tuple[Living, Wire], outbox: Outbox) -> None:
     house, wire = reached
-    body = tick_of(world.LI_QIANG, "marketing.direct")
+    body = tick_of(world.LI_QIANG, "marketing.direct") | {"categories": ["outreach.sms"]}
     consent_id = json.loads(wire.post(HELD, body, key=house.key(world.CRM)).content)["consent_id"]
-    word = {"from": world.LI_QIANG.values["mobile"], "text": "TD"}  # type: ignore[index]
+    word = {"from": world.LI_QIANG.values[FieldName("mobile")], "text": "TD"}
     assert wire.post("/v1/inbound/sms", word, key=house.key(world.GATEWAY)).status_code == 200
     assert step(house, wire, consent_id, "confirm", code=outbox.took[0].code).status_code == 410
     assert told(house, consent_id) == []
