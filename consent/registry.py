@@ -170,11 +170,13 @@ def is_worth_repeating(said: Sequence[Event], now: int) -> bool:
 
 
 def _agreed_since(tx: Transaction, consent: Consent, said: Sequence[Event]) -> bool:
-    # An old consent's withdrawal, asked for again, must not end what the person agreed to later.
+    # An old consent's withdrawal, asked for again, must not end what the person agreed to or shared later.
     first, purpose = said[0].occurred_at, consent.terms.purpose
-    events = events_of(tx, [consent.subject_id])[consent.subject_id]
     return any(
-        e.kind == EventKind.TICKED and e.occurred_at > first and purpose in above(e.purpose) for e in events
+        event.kind in (EventKind.TICKED, EventKind.SHARED)
+        and event.occurred_at > first
+        and purpose in above(event.purpose)
+        for event in events_of(tx, [consent.subject_id])[consent.subject_id]
     )
 
 
