@@ -13,15 +13,16 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from consent.events import Capacity
+from consent.events import Capacity, EventKind
 from consent.facts import above
 from consent.listing import Consent
-from consent.records import ConsentChallenge
+from consent.records import ConsentChallenge, ConsentEvent
 from consent.weighing import confirm_before
 from policies.entries import Limits
 from policies.transaction import Transaction
@@ -51,6 +52,21 @@ _TRY: Final = (
         _T.c.used_at.is_(None),
     )
     .values(tries=_T.c.tries + 1)
+)
+_E: Final = ConsentEvent.__table__
+_OUT: Final = (
+    select(func.count())
+    .select_from(_E.join(_T, _T.c.consent_id == _E.c.consent_id))
+    .where(
+        _E.c.subject_id.in_(bindparam("subjects", expanding=True)),
+        _E.c.kind == EventKind.TICKED.value,
+        _E.c.actor_id == bindparam("actor"),
+        _T.c.expires_at > bindparam("at"),
+        _T.c.used_at.is_(None),
+    )
+)
+_LEFT: Final = select(_T.c.consent_id).where(
+    _T.c.consent_id == bindparam("consent"), _T.c.tries < bindparam("most"), _T.c.used_at.is_(None)
 )
 _READ: Final = select(_T.c.subject_id, _T.c.code_hmac, _T.c.bound).where(
     _T.c.consent_id == bindparam("consent")
@@ -110,6 +126,18 @@ def open_challenge(tx: Transaction, consent: Consent, limits: Limits, pepper: by
         },
     )
     return code
+
+
+def has_tries(tx: Transaction, consent_id: str, limits: Limits) -> bool:
+    """Say whether a code of this consent could still be answered, apart from the time."""
+    return bool(tx.rows(_LEFT, {"consent": consent_id, "most": limits.code_tries}))
+
+
+def codes_out(tx: Transaction, subjects: Sequence[str], actor_id: str, now: int) -> int:
+    """Return for how many ticks of one actor about these people a code is still waited for."""
+    if not subjects:
+        return 0
+    return int(tx.rows(_OUT, {"subjects": tuple(subjects), "actor": actor_id, "at": now})[0][0])
 
 
 def link_of(pepper: bytes, consent_id: str, code: str) -> str:

@@ -53,6 +53,25 @@ class Consent:
     code_sent_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody was shown or has ticked, and the refusals and deferrals of it, oldest first.
+
+    ``consent.ticked_at`` is the instant of the showing as long as nothing was ticked.
+    """
+
+    consent: Consent
+    answers: tuple[Event, ...]
+
+
+def asked_in(life: Sequence[Event]) -> Asked | None:
+    """Return what was asked in the events of one consent; None where nothing was served."""
+    shown = [*_of(life, EventKind.TICKED), *_of(life, EventKind.SERVED)]
+    if not shown:
+        return None
+    return Asked(_consent(shown[0], life), tuple(_of(life, EventKind.REFUSED, EventKind.DEFERRED)))
+
+
 def consents_in(events: Iterable[Event]) -> tuple[Consent, ...]:
     """Return every consent that was ticked, oldest first."""
     lives: dict[str, list[Event]] = {}

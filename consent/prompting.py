@@ -19,8 +19,12 @@ NEVER: Final = 2**63 - 1
 """Later than every instant: whoever is erased is not asked any more."""
 
 
-def quiet_until(events: Iterable[Event], subject_id: str, purpose: str, now: int, limits: Limits) -> int:
+def quiet_until(
+    events: Iterable[Event], subject_id: str, purpose: str, now: int, limits: Limits, *, since: int = 0
+) -> int:
     """Return the instant from which the person may be asked about a purpose again; 0 if never denied.
+
+    With ``since`` only what was said at or after that instant counts.
 
     A no to a more general purpose counts, and so does one to a more special purpose: asking for the whole
     asks again for the part.
@@ -34,4 +38,5 @@ def quiet_until(events: Iterable[Event], subject_id: str, purpose: str, now: int
         for denial in facts.denials
         if not denial.purpose or denial.purpose in line or purpose in above(denial.purpose)
     ]
-    return max(noes) + limits.ask_again_days * DAY_MS if noes else 0
+    newest = max(noes, default=0)
+    return newest + limits.ask_again_days * DAY_MS if noes and newest >= since else 0

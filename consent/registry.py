@@ -6,18 +6,20 @@ A withdrawal is always accepted, whatever the state, and the first one's time is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Final
 
+from consent.ages import DAY_MS
 from consent.confirmation import Confirmed
 from consent.eventlog import EVERYTHING as EVERYTHING  # noqa: PLC0414 - whoever speaks here needs it
 from consent.eventlog import Actor as Actor  # noqa: PLC0414 - as EVERYTHING
 from consent.eventlog import events_of, happened, not_before, of_consent, record
 from consent.events import Capacity, Event, EventKind
 from consent.facts import above
-from consent.listing import Consent, Terms, consents_in, state
+from consent.listing import Asked, Consent, Terms, asked_in, consents_in
 from consent.noticeboard import behind
+from consent.outcome import as_it_stands
 from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.reasons import Reason
@@ -33,6 +35,14 @@ class SubjectClosedError(Exception):
 
 class UnknownConsentError(Exception):
     """No consent of this subject has that id."""
+
+
+class OtherTermsError(UnknownConsentError):
+    """What was served under that id was another text, or other terms, than those ticked now."""
+
+
+class TickedAlreadyError(UnknownConsentError):
+    """The box below what was served under that id has been ticked already."""
 
 
 def serve_and_tick(
@@ -79,15 +89,21 @@ def tick(
 
     Raises:
         SubjectClosedError: the person has been erased.
-        UnknownConsentError: this was not served to this actor on these terms, or was ticked already.
+        UnknownConsentError: nothing was served to this actor under that id.
+        OtherTermsError: it was served on other terms, or in another language.
+        TickedAlreadyError: it was ticked already.
     """
     events = events_of(tx, [subject_id])[subject_id]
     if any(event.kind == EventKind.ERASED for event in events):
         raise SubjectClosedError
     life = [event for event in events if event.consent_id == consent_id]
-    served = [event for event in life if event.kind == EventKind.SERVED and _is_shown(event, terms, actor)]
-    if not served or any(event.kind == EventKind.TICKED for event in life):
+    served = [event for event in life if event.kind == EventKind.SERVED and _is_to(event, actor)]
+    if not served:
         raise UnknownConsentError
+    if any(event.kind == EventKind.TICKED for event in life):
+        raise TickedAlreadyError
+    if all(_terms_of(event) != terms for event in served):
+        raise OtherTermsError
     ticked = happened(
         EventKind.TICKED, subject_id, actor, now, terms=terms, consent_id=consent_id, expires_at=expires_at
     )
@@ -130,43 +146,63 @@ def confirm(tx: Transaction, confirmed: Confirmed, now: int, *, method: str = "o
 def withdraw(tx: Transaction, subject_id: str, consent_id: str, actor: Actor, now: int) -> int:
     """Withdraw a consent and return the instant since which it is withdrawn.
 
-    Always accepted: expired, unconfirmed or already withdrawn by the same actor (then nothing is written
-    and the first instant comes back), for a closed person and for one who left. A guardian's revokes.
+    Always accepted: expired, unconfirmed or already withdrawn by the same actor (then the first instant
+    comes back), for a closed person and for one who left. A guardian's revokes. Said again, it is recorded
+    once a day, so that the quiet time runs from the last no; not if the person agreed again since.
 
     Raises:
         UnknownConsentError: the subject has no such consent.
     """
     consent, life = _own(tx, subject_id, consent_id)
     kind = _denial_of(actor)
-    for event in life:
-        # Only the same person's repetition is passed over: another's may have had no effect on the consent.
-        if event.kind == kind and event.actor_id == actor.id and event.capacity == actor.capacity:
-            return event.occurred_at
+    # Only the same person's repetition is passed over: another's may have had no effect on the consent.
+    said = [e for e in life if e.kind == kind and (e.actor_id, e.capacity) == (actor.id, actor.capacity)]
+    if said and (not is_worth_repeating(said, now) or _agreed_since(tx, consent, said)):
+        return said[0].occurred_at
     instant = not_before(tx, subject_id, now)
     record(tx, happened(kind, subject_id, actor, instant, terms=consent.terms, consent_id=consent_id))
-    return instant
+    return said[0].occurred_at if said else instant
+
+
+def is_worth_repeating(said: Sequence[Event], now: int) -> bool:
+    """Say whether a no that was said before is recorded again: once a day, so that it floods nothing."""
+    return now - max(event.occurred_at for event in said) >= DAY_MS
+
+
+def _agreed_since(tx: Transaction, consent: Consent, said: Sequence[Event]) -> bool:
+    # An old consent's withdrawal, asked for again, must not end what the person agreed to or shared later.
+    first, purpose = said[0].occurred_at, consent.terms.purpose
+    return any(
+        event.kind in (EventKind.TICKED, EventKind.SHARED)
+        and event.occurred_at > first
+        and purpose in above(event.purpose)
+        for event in events_of(tx, [consent.subject_id])[consent.subject_id]
+    )
 
 
 def opt_out(tx: Transaction, subject_id: str, purpose: str, actor: Actor, now: int) -> int:
     """Withdraw whatever was agreed for a purpose and all below it; with an empty one, for all purposes.
 
     An unsubscribe link, an SMS "TD", "withdraw everywhere". Returns the instant since which it counts: said
-    again with nothing agreed or shared in between, nothing is written and the first instant comes back.
-    A guardian's revokes.
+    again with nothing agreed or shared in between, the first instant comes back, and it is recorded once a
+    day, so that the quiet time runs from the last no. A guardian's revokes.
     """
     kind = _denial_of(actor)
+    said: list[Event] = []
     for event in reversed(events_of(tx, [subject_id])[subject_id]):
         if event.kind in _AGREEING:
             break
         blanket = event.kind == kind and not event.categories and not event.recipient
         if blanket and event.actor_id == actor.id and (not event.purpose or event.purpose in above(purpose)):
-            return event.occurred_at
+            said.append(event)
+    if said and not is_worth_repeating(said, now):
+        return said[-1].occurred_at
     instant = not_before(tx, subject_id, now)
     record(
         tx,
         happened(kind, subject_id, actor, instant, terms=Terms(purpose, frozenset(), "", "")),
     )
-    return instant
+    return said[-1].occurred_at if said else instant
 
 
 def share(
@@ -234,10 +270,22 @@ def unshare_between(
                 unshare(tx, owner, event.consent_id, Actor(one_id, Capacity.SERVICE, evidence), now)
 
 
-def refuse(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int) -> None:
-    """Record a no to what was asked. It reaches all narrower purposes and categories."""
+def refuse(
+    tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int, *, consent_id: str = ""
+) -> int:
+    """Record a no to what was asked; return its instant. It reaches all narrower purposes and categories."""
     instant = not_before(tx, subject_id, now)
-    record(tx, happened(EventKind.REFUSED, subject_id, actor, instant, terms=terms))
+    refused = happened(EventKind.REFUSED, subject_id, actor, instant, terms=terms, consent_id=consent_id)
+    record(tx, refused)
+    return instant
+
+
+def defer(tx: Transaction, subject_id: str, terms: Terms, actor: Actor, now: int, *, consent_id: str) -> int:
+    """Record "not now" and return its instant: it ends an open tick and leaves older consents alone."""
+    instant = not_before(tx, subject_id, now)
+    deferred = happened(EventKind.DEFERRED, subject_id, actor, instant, terms=terms, consent_id=consent_id)
+    record(tx, deferred)
+    return instant
 
 
 def object_to(
@@ -301,60 +349,36 @@ def unhide(tx: Transaction, subject_id: str, category: str, actor: Actor, now: i
     record(tx, happened(EventKind.UNHIDDEN, subject_id, actor, now, terms=terms, viewer=viewer))
 
 
-def link_guardian(
-    tx: Transaction, ward_id: str, guardian_id: str, evidence: Mapping[str, str], now: int
-) -> None:
-    """Record a verified guardian of a minor; ``evidence`` says how it was verified, without values."""
-    actor = Actor(guardian_id, Capacity.GUARDIAN, evidence)
-    record(tx, happened(EventKind.GUARDIAN_LINKED, ward_id, actor, now))
-
-
-def end_guardian(
-    tx: Transaction, ward_id: str, guardian_id: str, evidence: Mapping[str, str], now: int
-) -> None:
-    """Record the end of a guardianship; every consent that rested on it stops holding."""
-    actor = Actor(guardian_id, Capacity.GUARDIAN, evidence)
-    record(tx, happened(EventKind.GUARDIAN_ENDED, ward_id, actor, not_before(tx, ward_id, now)))
-
-
-def link_primary(tx: Transaction, member_id: str, primary_id: str, household_id: str, now: int) -> None:
-    """Record in the member's log that an account is primary in the household the member lives in."""
-    actor = Actor(primary_id, Capacity.PRIMARY, {})
-    record(tx, happened(EventKind.JOINED, member_id, actor, now, viewer=household_id))
-
-
-def end_primary(tx: Transaction, member_id: str, primary_id: str, household_id: str, now: int) -> None:
-    """Record in the member's log that the primary account left the household or handed its role over."""
-    _left(tx, member_id, Actor(primary_id, Capacity.PRIMARY, {}), household_id, now)
-
-
-def leave(tx: Transaction, member_id: str, household_id: str, now: int) -> None:
-    """Record that the member left the household; what its primary account agreed to stops holding."""
-    _left(tx, member_id, Actor(member_id, Capacity.SELF, {}), household_id, now)
-
-
 def consent_of(tx: Transaction, consent_id: str) -> Consent | None:
     """Return one consent, or None when there is none with that id."""
     found = consents_in(of_consent(tx, consent_id))
     return found[0] if found else None
 
 
+def asked_of(tx: Transaction, consent_id: str) -> Asked | None:
+    """Return what somebody was asked under an id, ticked or not; None when nobody was."""
+    return asked_in(tuple(of_consent(tx, consent_id)))
+
+
 def consents_of(
     tx: Transaction, subject_id: str, birth: date | None, now: int, book: RuleBook
 ) -> tuple[tuple[Consent, Reason], ...]:
-    """Return a subject's consents, oldest first, each with how it stands at ``now``."""
+    """Return a subject's consents, oldest first, each with the instants that count and how it stands."""
     events = events_of(tx, [subject_id])[subject_id]
     notices = behind(tx, events)
-    return tuple((one, state(events, one, birth, now, book, notices)) for one in consents_in(events))
+    return tuple(as_it_stands(events, one, birth, now, book, notices) for one in consents_in(events))
 
 
 def _denial_of(actor: Actor) -> EventKind:
     return EventKind.REVOKED if actor.capacity is Capacity.GUARDIAN else EventKind.WITHDRAWN
 
 
-def _is_shown(served: Event, terms: Terms, actor: Actor) -> bool:
-    said = Terms(served.purpose, served.categories, served.recipient, served.notice)
-    return said == terms and (served.actor_id, served.capacity) == (actor.id, actor.capacity)
+def _is_to(served: Event, actor: Actor) -> bool:
+    return (served.actor_id, served.capacity) == (actor.id, actor.capacity)
+
+
+def _terms_of(event: Event) -> Terms:
+    return Terms(event.purpose, event.categories, event.recipient, event.notice)
 
 
 def _standing(tx: Transaction, subject_id: str, request: str, actor: Actor) -> bool:
@@ -373,8 +397,3 @@ def _own(tx: Transaction, subject_id: str, consent_id: str) -> tuple[Consent, tu
     if not consent_id or not found:
         raise UnknownConsentError
     return found[0], life
-
-
-def _left(tx: Transaction, member_id: str, actor: Actor, household_id: str, now: int) -> None:
-    instant = not_before(tx, member_id, now)
-    record(tx, happened(EventKind.LEFT, member_id, actor, instant, viewer=household_id))

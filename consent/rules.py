@@ -16,7 +16,7 @@ from consent.events import Capacity, Event, EventKind
 from consent.facts import Facts, above, stamp
 from consent.obliging import of_permit, of_refusal
 from consent.superseding import NO_NOTICES, Notices
-from consent.weighing import DENIAL_REASONS, Act, Case, tier_of, weigh
+from consent.weighing import Act, Case, closings, denial_reason, tier_of, weigh
 from policies.book import RuleBook
 from policies.entries import Prohibition, PurposeEntry
 from policies.reasons import Reason
@@ -170,12 +170,19 @@ def state_of(
     purpose = book.purposes.get(question.purpose)
     if purpose is None:
         return Reason.UNKNOWN_PURPOSE
-    case = _asked(events, question, purpose, book, notices)
+    case = asked_about(events, question, purpose, book, notices)
     if case.facts.of(EventKind.ERASED):
         return Reason.SUBJECT_CLOSED
-    act = _act_in(case, consent_id)
-    if act is None:
-        return Reason.NO_CONSENT
+    act = act_in(case, consent_id)
+    return Reason.NO_CONSENT if act is None else reason_in(case, act)
+
+
+def reason_in(case: Case, act: Act) -> Reason:
+    """Say how an act stands by itself; an unfinished one that was denied is denied, not unfinished."""
+    if act.fault is Reason.UNCONFIRMED:
+        noes = [one for one in closings(case, act.tick) if one.kind != EventKind.DEFERRED]
+        if noes:
+            return denial_reason(max(noes, key=lambda no: (stamp(no), no.event_id)))
     return act.fault or _reason_of(act)
 
 
@@ -188,17 +195,21 @@ def act_of(
 ) -> Act | None:
     """Return the act behind one consent as it stands for the question's category; None if there is none."""
     purpose = book.purposes.get(question.purpose)
-    return None if purpose is None else _act_in(_asked(events, question, purpose, book, notices), consent_id)
+    return (
+        None if purpose is None else act_in(asked_about(events, question, purpose, book, notices), consent_id)
+    )
 
 
-def _asked(
+def asked_about(
     events: Iterable[Event], question: Question, purpose: PurposeEntry, book: RuleBook, notices: Notices
 ) -> Case:
+    """Return what an act is weighed by when the question is asked of these events."""
     facts = Facts(events, question.subject_id, question.now, question.known_at, question.birth)
     return case_of(facts, question, purpose, book, notices)
 
 
-def _act_in(case: Case, consent_id: str) -> Act | None:
+def act_in(case: Case, consent_id: str) -> Act | None:
+    """Return the best act behind one consent in a case; None if there is none."""
     acts = [act for act in weigh(case, case.denials()) if act.tick.consent_id == consent_id]
     return max(acts, key=lambda act: (act.fault is None, act.tick.occurred_at, act.rank), default=None)
 
@@ -330,10 +341,7 @@ def _on_law(case: Case, denials: Sequence[Event]) -> Standing | None:
 
 def _because(case: Case, acts: Sequence[Act], denials: Sequence[Event]) -> Standing:
     """Explain a refusal by the newest thing that stands against it."""
-    causes = [
-        (stamp(denial), 1, denial.event_id, DENIAL_REASONS.get(denial.kind, Reason.FACTS_UNAVAILABLE))
-        for denial in denials
-    ]
+    causes = [(stamp(denial), 1, denial.event_id, denial_reason(denial)) for denial in denials]
     causes += [
         (act.tick.occurred_at, 0, act.tick.event_id, act.fault or Reason.GUARDIAN_REQUIRED) for act in acts
     ]

@@ -1,6 +1,6 @@
 """Whether one act of consent holds: complete, by the right person, separate, unbeaten, unexpired.
 
-Pure. An act is served → ticked → (where a code is needed) confirmed, by one actor, for the same purpose,
+Pure. An act is served → ticked → (where ``Case.needs_code``) confirmed, by one actor, for the same purpose,
 categories, recipient and notice, the code within some minutes of the tick. A denial beats every act whose
 tick is older or simultaneous, so a late confirmation never brings a withdrawn consent back. Grants hold for
 exactly the purpose and categories they name (个人信息保护法 第十四条); denials reach down both trees.
@@ -28,6 +28,8 @@ DENIAL_REASONS: Final[dict[str, Reason]] = {
     EventKind.OBJECTED: Reason.OBJECTED,
     EventKind.RESTRICTED: Reason.RESTRICTED,
 }
+DENIED: Final = frozenset({*DENIAL_REASONS.values(), Reason.FACTS_UNAVAILABLE})
+"""How a denied act stands; the last is for a denial of a kind that this version does not know."""
 _YES_ONCE: Final = (None, Reason.EXPIRED, Reason.NOTICE_SUPERSEDED)
 _MINUTE_MS: Final = 60_000
 
@@ -68,8 +70,12 @@ class Case(NamedTuple):
 
     @property
     def needs_code(self) -> bool:
-        """Whether a tick alone is not enough."""
-        return self.purpose.double_confirm or self.is_grave
+        """Whether a tick alone is not enough: by the purpose, for grave data, and for any named recipient.
+
+        Giving data to another controller or abroad is agreed to separately (个人信息保护法 第二十三条、
+        第三十九条), so the rules of a purpose cannot leave the code out there.
+        """
+        return self.purpose.double_confirm or self.is_grave or bool(self.recipient)
 
     @property
     def longest(self) -> int:
@@ -223,7 +229,8 @@ def _authority(case: Case, tick: Event) -> tuple[Event | None, Reason | None]:
         return None, Reason.NO_AUTHORITY
     if case.facts.birth is None:
         return None, Reason.AGE_UNKNOWN
-    was_child = age_on(case.facts.birth, tick.occurred_at) < CONSENT_AGE
+    age = age_on(case.facts.birth, tick.occurred_at)
+    was_child = age < CONSENT_AGE
     own = tick.actor_id == case.facts.subject_id
     if tick.capacity == Capacity.SELF and own:
         return None, Reason.NO_AUTHORITY if was_child else None
@@ -232,22 +239,26 @@ def _authority(case: Case, tick: Event) -> tuple[Event | None, Reason | None]:
             return None, Reason.AGE_TRANSITION if was_child else Reason.NO_AUTHORITY
         link = case.facts.guardian_link(tick.actor_id, tick.occurred_at)
         return link, None if link else Reason.NO_AUTHORITY
-    if tick.capacity == Capacity.PRIMARY and not own and _is_shared(case, tick):
+    # As for the others, the age at the tick counts: a birthday turns no refusal into a consent.
+    if tick.capacity == Capacity.PRIMARY and not own and not was_child and _is_shared(case, tick, age):
         link = case.facts.primary_link(tick.actor_id, tick.occurred_at)
         return link, None if link else Reason.NO_AUTHORITY
     return None, Reason.NO_AUTHORITY
 
 
-def _is_shared(case: Case, tick: Event) -> bool:
+def _is_shared(case: Case, tick: Event, age: int) -> bool:
     """Say whether a grant is of the kind that a primary account may give: basic data for the service.
 
-    Under 14 nothing is basic, so never for a child.
+    ``age`` is the person's at the tick.
     """
     return (
         "service" in above(case.purpose.id)
         and not case.purpose.separate
         and not tick.recipient
-        and all(tier_of(case.facts, case.book, category) is Tier.BASIC for category in tick.categories)
+        and all(
+            tier_under(lambda limit: age < limit, case.book, category) is Tier.BASIC
+            for category in tick.categories
+        )
     )
 
 
@@ -263,13 +274,38 @@ def _against(case: Case, act: Act, denials: Sequence[Event], newest: dict[str, i
     beaten = [d for d in denials if _beats(case, d, act.tick, newest)]
     if beaten:
         last = max(beaten, key=lambda d: (stamp(d), d.event_id))
-        fault = DENIAL_REASONS.get(last.kind, Reason.FACTS_UNAVAILABLE)
-        return act._replace(fault=fault)
+        return act._replace(fault=denial_reason(last))
     for pause in case.facts.of(EventKind.DEFERRED):
         same = pause.purpose in ("", case.purpose.id) and pause.actor_id == act.tick.actor_id
         if same and act.tick.occurred_at <= pause.occurred_at <= act.given_at:
             return act._replace(fault=Reason.UNCONFIRMED)
     return act
+
+
+def closings(case: Case, tick: Event) -> list[Event]:
+    """Return what was said at or after a tick against it, "not now" included: no code completes it any more.
+
+    ``case`` is about one category of the tick; a no to that category leaves the others open.
+    """
+    noes = [denial for denial in beaten_by(case, tick) if stamp(denial) >= tick.occurred_at]
+    pauses = [
+        pause
+        for pause in case.facts.of(EventKind.DEFERRED)
+        if pause.purpose in ("", case.purpose.id)
+        and pause.actor_id == tick.actor_id
+        and pause.occurred_at >= tick.occurred_at
+    ]
+    return [*noes, *pauses]
+
+
+def denial_reason(denial: Event) -> Reason:
+    """Return the reason that a denial gives; one of an unknown kind denies all the same."""
+    return DENIAL_REASONS.get(denial.kind, Reason.FACTS_UNAVAILABLE)
+
+
+def beaten_by(case: Case, tick: Event) -> list[Event]:
+    """Return the denials that a tick loses against as long as no other guardian takes a no back."""
+    return [d for d in case.denials() if _beats(case, d, tick, {})]
 
 
 def _beats(case: Case, denial: Event, tick: Event, newest: dict[str, int]) -> bool:

@@ -9,28 +9,25 @@ read that starts after the answer sees it, on every replica.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from typing import Final
 
 from audit.entry import Verdict
-from consent import confirmation, registry
-from consent.confirmation import NotConfirmed
-from consent.events import Capacity
+from consent import confirmation, eventlog, outcome, registry
+from consent.events import Capacity, Event, EventKind
 from consent.listing import Consent, Terms
-from consent.outbox import CodeMessage, CodeSender, NotSentError
+from consent.outbox import CodeMessage, CodeSender
+from consent.weighing import DENIAL_REASONS
 from governance import announcing, replay, subjects
 from governance.acting import NoSuchConsentError, On, actor_for, existing, log_act, own
 from governance.announcing import Told
-from governance.database import Database
+from governance.codes import CodeNotSentError, Codes, NoGatewayError, NotWaitingError, Ticked, ticked_of
 from governance.givingout import GivenOut, gathered
-from governance.identity import Caller
 from governance.replay import Once
-from governance.rulekeeping import RuleKeeper
+from governance.rulekeeping import RulesUnavailableError
 from governance.showing import (
     AskedTooSoonError,
     Prompt,
-    UnfitConsentError,
     asked_from,
     locale_of,
     refuse_unfit,
@@ -40,56 +37,17 @@ from governance.subjects import Hold
 from policies.book import RuleBook
 from policies.identifiers import Prefix
 from policies.reasons import Reason
-from policies.terms import ActorId, SubjectId
+from policies.terms import SubjectId
 from policies.transaction import Transaction
 
-BirthOf = Callable[[Transaction, SubjectId], date | None]
-
-
-class NoGatewayError(Exception):
-    """No gateway for one-time codes is configured, so nothing that needs a code can be recorded."""
-
-
-class TooManyCodesError(Exception):
-    """As many codes as may go out for one tick have gone out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticked:
-    """A consent that waits for its code until ``confirm_by`` (milliseconds)."""
-
-    consent_id: str
-    confirm_by: int
-    digits: int
-
-
-class CodeNotSentError(Exception):
-    """The tick is recorded, but its code did not go out; a new one may be asked for."""
-
-    def __init__(self, ticked: Ticked) -> None:
-        super().__init__("the code did not go out")
-        self.ticked = ticked
-
-
+_ENDS: Final = frozenset({EventKind.WITHDRAWN, EventKind.REVOKED})
+BookOf = Callable[[Transaction], RuleBook | None]
+"""Gives the rules that a transaction goes by, or None where none can be used."""
 _AT_ONCE: Final = Prompt()
 
 
-class Consenting:
+class Consenting(Codes):
     """The desk in front of the consent registry."""
-
-    def __init__(
-        self,
-        database: Database,
-        keeper: RuleKeeper,
-        pepper: bytes,
-        sender: CodeSender | None,
-        birth_of: BirthOf,
-    ) -> None:
-        self._database = database
-        self._keeper = keeper
-        self._pepper = pepper
-        self._sender = sender
-        self._birth_of = birth_of
 
     def with_sender(self, sender: CodeSender) -> Consenting:
         """Return the same desk with another gateway for its codes."""
@@ -148,6 +106,7 @@ class Consenting:
 
         Raises:
             CodeNotSentError: it is recorded, but the gateway did not take the code.
+            TooManyCodesError: this actor has not answered the codes of several other ticks.
         """
         if self._sender is None:
             raise NoGatewayError
@@ -156,58 +115,6 @@ class Consenting:
             self._hand_over(on, ticked, message, now)
         return ticked
 
-    def send_again(self, on: On, consent_id: str, now: int) -> Ticked:
-        """Send a new code for a tick; it gives neither more time nor more tries, and the old one is void."""
-        if self._sender is None:
-            raise NoGatewayError
-        ticked, message = self._keeper.attempt(lambda: self._renew(on, consent_id, now))
-        self._hand_over(on, ticked, message, now)
-        return ticked
-
-    def _renew(self, on: On, consent_id: str, now: int) -> tuple[Ticked, CodeMessage]:
-        with self._database.transaction() as tx:
-            book = self._keeper.in_force(tx).rules.book
-            consent = existing(tx, consent_id)
-            if consent.actor_id != on.member:
-                raise NoSuchConsentError
-            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
-            ticked = _ticked(book, consent)
-            if consent.confirmed_at is not None or now >= ticked.confirm_by:
-                raise UnfitConsentError
-            code = confirmation.open_challenge(tx, consent, book.limits, self._pepper)
-            if code is None:
-                raise TooManyCodesError
-            self._note(tx, "consent.code_asked", on, consent, now)
-            tx.commit()
-            return ticked, self._message(consent, code, ticked, now)
-
-    def _message(self, consent: Consent, code: str, ticked: Ticked, now: int) -> CodeMessage:
-        link = confirmation.link_of(self._pepper, consent.consent_id, code)
-        minutes = (ticked.confirm_by - now) // 60_000
-        return CodeMessage(consent.actor_id, consent.consent_id, code, link, minutes)
-
-    def _hand_over(self, on: On, ticked: Ticked, message: CodeMessage, now: int) -> None:
-        """Send a code after its commit: one for a consent that was rolled back must not reach anybody."""
-        assert self._sender is not None, "asked before anything was recorded"
-        try:
-            self._sender.send(message)
-        except NotSentError:
-            self._sent(on, ticked.consent_id, now, taken=False)
-            raise CodeNotSentError(ticked) from None
-        self._sent(on, ticked.consent_id, now, taken=True)
-
-    def _sent(self, on: On, consent_id: str, now: int, *, taken: bool) -> None:
-        with self._database.transaction() as tx:
-            consent = existing(tx, consent_id)
-            subjects.rows_of(tx, [SubjectId(consent.subject_id)], Hold.CHANGE)
-            if taken:
-                registry.code_sent(tx, consent, now)
-            act, verdict = (
-                ("consent.code_sent", Verdict.PERMIT) if taken else ("consent.code_unsent", Verdict.ERROR)
-            )
-            self._note(tx, act, on, consent, now, verdict)
-            tx.commit()
-
     def _tick(
         self, on: On, subject: SubjectId, terms: Terms, now: int, once: Once | None, prompt: Prompt
     ) -> tuple[Ticked, CodeMessage | None]:
@@ -215,18 +122,20 @@ class Consenting:
             book = self._keeper.in_force(tx).rules.book
             refuse_unfit(book, terms)
             actor = actor_for(tx, on, subject, now)
+            subjects.rows_of(tx, {subject, SubjectId(on.member)}, Hold.CHANGE)
             subjects.change(tx, [subject])
             earlier = replay.earlier(tx, on.caller.actor_id, once, now)
             if earlier is not None:
                 before = existing(tx, earlier)
                 if before.code_sent_at is None:
-                    raise CodeNotSentError(_ticked(book, before))
-                return _ticked(book, before), None
+                    raise CodeNotSentError(ticked_of(book, before))
+                return ticked_of(book, before), None
             actor = shown_to(actor, locale_of(tx, terms, now), prompt)
+            if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
+                tx.commit()
+                raise AskedTooSoonError(until)
+            self._refuse_flood(tx, on.member, book, now)
             if prompt.served is None:
-                if until := self._hushed(tx, on, subject, terms.purpose, prompt, book, now):
-                    tx.commit()
-                    raise AskedTooSoonError(until)
                 consent_id = registry.serve_and_tick(tx, subject, terms, actor, now)
             else:
                 consent_id = prompt.served
@@ -237,64 +146,94 @@ class Consenting:
             replay.remember(tx, on.caller.actor_id, once, consent_id, now)
             self._note(tx, "consent.ticked", on, consent, now)
             tx.commit()
-        ticked = _ticked(book, consent)
+        ticked = ticked_of(book, consent)
         return ticked, self._message(consent, code, ticked, now)
 
-    def confirm(self, on: On, consent_id: str, code: str, now: int) -> Consent | NotConfirmed:
-        """Try the code. A wrong guess is counted whatever happens afterwards."""
-        return self._keeper.attempt(lambda: self._confirm(on, consent_id, code, now, "one_time_code"))
-
-    def confirm_by_link(self, token: str, request_id: str, now: int) -> Consent | NotConfirmed:
-        """Try the link of a mail: whoever holds it is whom the mail was sent to, the actor of the tick."""
-        read = confirmation.read_link(self._pepper, token)
-        if read is None:
-            return NotConfirmed()  # not ours: no try is counted, whatever consent it names
-        consent_id, code = read
-
-        def attempt() -> Consent | NotConfirmed:
-            with self._database.reading() as tx:
-                giver = ActorId(existing(tx, consent_id).actor_id)
-            on = On(Caller(giver, Prefix.MEMBER), giver, request_id)
-            return self._confirm(on, consent_id, code, now, "email_link")
-
-        return self._keeper.attempt(attempt)
-
-    def _confirm(self, on: On, consent_id: str, code: str, now: int, method: str) -> Consent | NotConfirmed:
-        with self._database.transaction() as tx:
-            limits = self._keeper.in_force(tx).rules.book.limits
-            consent = existing(tx, consent_id)
-            if consent.actor_id != on.member:
-                # Nobody else can confirm it, so nobody else may use up its tries either.
-                raise NoSuchConsentError
-            subjects.change(tx, [SubjectId(consent.subject_id)])
-            answer = confirmation.answer(
-                tx, consent_id, on.member, code, limits=limits, pepper=self._pepper, now=now
-            )
-            if isinstance(answer, NotConfirmed):
-                self._note(tx, "consent.code_refused", on, consent, now, Verdict.DENY)
-                tx.commit()
-                return answer
-            confirmed = registry.confirm(tx, answer, now, method=method)
-            entry = self._note(tx, "consent.confirmed", on, confirmed, now)
-            announcing.announce(tx, [announcing.of_consent(Told.CONFIRMED, confirmed, entry, now)])
-            tx.commit()
-            return confirmed
-
     def withdraw(self, on: On, consent_id: str, now: int) -> int:
-        """Withdraw; always accepted. Returns the instant since which the consent is withdrawn."""
+        """Withdraw; always accepted. Returns the instant since which the consent is withdrawn.
+
+        Raises:
+            NoSuchConsentError: there is none, or whoever acts has no say about it, as a guardian has none
+                about what somebody agreed to at 14 or later, alone.
+        """
+        return self._even_without_rules(lambda book: self._withdraw(on, consent_id, now, book))
+
+    def _withdraw(self, on: On, consent_id: str, now: int, book: BookOf) -> int:
         with self._database.transaction() as tx:
             consent = own(tx, on, consent_id, now)
             subject = SubjectId(consent.subject_id)
             subjects.change(tx, [subject])
             actor = actor_for(tx, on, subject, now)
-            ended = existing(tx, consent_id).withdrawn_at is not None
+            rules = book(tx)
+            before = self._noes_to(tx, consent, rules, now)
             since = registry.withdraw(tx, subject, consent_id, actor, now)
+            counts = any(one.actor_id == actor.id for one in self._noes_to(tx, consent, rules, now))
+            if not counts and consent.actor_id != on.member:
+                if rules is None:
+                    raise RulesUnavailableError("no_rules")
+                raise NoSuchConsentError  # the fold would pass it over: nothing must say that it ended
             entry = self._note(tx, "consent.withdrawn", on, consent, now)
-            if not ended:  # others need to hear of the end once, however often it is said
+            if counts and not any(one.kind in _ENDS for one in before):
+                # Others need to hear of the end once, however often it is said.
                 kind = Told.REVOKED if actor.capacity is Capacity.GUARDIAN else Told.WITHDRAWN
                 announcing.announce(tx, [announcing.of_consent(kind, consent, entry, since)])
             tx.commit()
             return since
+
+    def refuse(self, on: On, consent_id: str, now: int, *, later: bool) -> int:
+        """Record a no, or "not now", to what was shown or ticked; return since when it stands. Needs no code.
+
+        Said again, nothing is told again, and the first instant comes back.
+
+        Raises:
+            NoSuchConsentError: nothing was shown to this member under that id.
+            NotWaitingError: it has been confirmed; what is confirmed is withdrawn.
+        """
+        return self._even_without_rules(lambda book: self._refuse(on, consent_id, now, book, later=later))
+
+    def _refuse(self, on: On, consent_id: str, now: int, book: BookOf, *, later: bool) -> int:
+        with self._database.transaction() as tx:
+            asked = registry.asked_of(tx, consent_id)
+            if asked is None or asked.consent.actor_id != on.member:
+                raise NoSuchConsentError
+            subject = SubjectId(asked.consent.subject_id)
+            subjects.change(tx, [subject])
+            actor = actor_for(tx, on, subject, now)
+            asked = registry.asked_of(tx, consent_id)
+            assert asked is not None, "events are never deleted"
+            consent = asked.consent
+            if consent.confirmed_at is not None:
+                raise NotWaitingError
+            kind = EventKind.DEFERRED if later else EventKind.REFUSED
+            said = [one for one in asked.answers if one.kind == kind]
+            if said and (later or not registry.is_worth_repeating(said, now)):
+                return said[0].occurred_at
+            record = registry.defer if later else registry.refuse
+            since = record(tx, subject, consent.terms, actor, now, consent_id=consent_id)
+            entry = self._note(tx, "consent.deferred" if later else "consent.refused", on, consent, now)
+            if not later and not said and self._noes_to(tx, consent, book(tx), now):
+                announcing.announce(tx, [announcing.of_consent(Told.REFUSED, consent, entry, since)])
+            tx.commit()
+            return said[0].occurred_at if said else since
+
+    def _noes_to(self, tx: Transaction, consent: Consent, book: RuleBook | None, now: int) -> list[Event]:
+        """Return the noes to this consent that count. Only what a guardian said needs rules and an age."""
+        subject = SubjectId(consent.subject_id)
+        events = eventlog.events_of(tx, [subject])[subject]
+        said = [e for e in events if e.consent_id == consent.consent_id and e.kind in DENIAL_REASONS]
+        if all(one.capacity != Capacity.GUARDIAN for one in said):
+            return said
+        if book is None:
+            by_guardian = consent.capacity == Capacity.GUARDIAN
+            return [one for one in said if by_guardian or one.capacity != Capacity.GUARDIAN]
+        return outcome.noes_to(events, consent, self._birth_of(tx, subject), now, book)
+
+    def _even_without_rules(self, walk: Callable[[BookOf], int]) -> int:
+        """Run what says no with the rules in force; where they cannot be used, without any."""
+        try:
+            return self._keeper.attempt(lambda: walk(lambda tx: self._keeper.in_force(tx).rules.book))
+        except RulesUnavailableError:
+            return walk(lambda _tx: None)
 
     def show(self, on: On, consent_id: str, now: int) -> tuple[Consent, Reason]:
         """Return one consent and how it stands, to whoever gave it or may withdraw it."""
@@ -303,7 +242,7 @@ class Consenting:
             with self._database.reading() as tx:
                 consent = own(tx, on, consent_id, now)
                 listed = self._listed(tx, SubjectId(consent.subject_id), now)
-                return next(pair for pair in listed if pair[0] == consent)
+                return next(pair for pair in listed if pair[0].consent_id == consent_id)
 
         return self._keeper.attempt(look)
 
@@ -356,27 +295,9 @@ class Consenting:
         """
         if prompt.opened or on.caller.kind is Prefix.MEMBER:
             return 0
-        until = asked_from(tx, book, subject, purpose, now)
+        until = asked_from(tx, book, subject, purpose, now, prompt.served)
         if until <= now:
             return 0
         policy = book.fingerprint
         log_act(tx, "consent.not_asked", on, subject, now, dec=Verdict.DENY, policy=policy, purpose=purpose)
         return until
-
-    def _note(
-        self,
-        tx: Transaction,
-        act: str,
-        on: On | None,
-        consent: Consent,
-        now: int,
-        dec: Verdict = Verdict.PERMIT,
-    ) -> int:
-        subject, policy = SubjectId(consent.subject_id), self._keeper.fingerprint(tx)
-        what = {"resource": consent.consent_id, "purpose": consent.terms.purpose}
-        return log_act(tx, act, on, subject, now, dec=dec, policy=policy, **what)
-
-
-def _ticked(book: RuleBook, consent: Consent) -> Ticked:
-    confirm_by = consent.ticked_at + book.limits.code_minutes * 60_000
-    return Ticked(consent.consent_id, confirm_by, confirmation.digits_for(consent))

@@ -20,7 +20,7 @@ from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
 from audit.ledger import Receipt
-from consent import confirmation, registry
+from consent import confirmation, registry, ties
 from consent.events import Capacity
 from consent.listing import Consent
 from governance import announcing, ending, holds, moving, rightsrecords, subjects
@@ -223,7 +223,7 @@ class Erasing:
                 deserted.append(SubjectId(held.household))
         for ward in sorted({row[0] for row in around if row[1] == Relation.WARD}):
             ended += ending.given_for(tx, ward, member, Capacity.GUARDIAN)
-            registry.end_guardian(tx, ward, member, {"reason": ERASED}, now)
+            ties.end_guardian(tx, ward, member, {"reason": ERASED}, now)
             lapse(tx, SubjectId(ward), member)
         tx.run(_END_ELSEWHERE, about)
         tx.run(_END_HERE, about)

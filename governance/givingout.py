@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from consent import eventlog, listing, noticeboard
+from consent import eventlog, noticeboard
 from consent.events import Event
 from consent.listing import Consent
 from consent.notices import Shown, shown
+from consent.outcome import as_it_stands
 from consent.superseding import Notices
 from policies.book import RuleBook
 from policies.reasons import Reason
@@ -31,9 +32,9 @@ class GivenOut:
     notice: Shown | None
     log_index: int = -1
 
-    def state(self, now: int) -> Reason:
-        """Say how the consent stands."""
-        return listing.state(self.events, self.consent, self.birth, now, self.book, self.notices)
+    def standing(self, now: int) -> tuple[Consent, Reason]:
+        """Return the consent with the instants that count, and how it stands."""
+        return as_it_stands(self.events, self.consent, self.birth, now, self.book, self.notices)
 
 
 def gathered(tx: Transaction, consent: Consent, birth: date | None, book: RuleBook) -> GivenOut:

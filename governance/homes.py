@@ -23,7 +23,7 @@ from audit.entry import Entry, Kind, Verdict
 from consent.ages import CONSENT_AGE, MAJORITY, age_on
 from governance import ending, identity, moving
 from governance.acting import On
-from governance.consenting import BirthOf
+from governance.codes import BirthOf
 from governance.database import Database
 from governance.moving import Held, NotNowError, UnknownPartyError
 from governance.records import Invitation

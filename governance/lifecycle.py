@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
-from consent import registry
+from consent import ties
 from consent.ages import MAJORITY, age_on
 from consent.events import Capacity
 from governance import ending, moving, subjects
@@ -188,7 +188,7 @@ class Lifecycle:
         if guardian in moving.guardians_of(tx, ward, now):
             raise NotNowError
         moving.tie(tx, ward, guardian, Relation.WARD, "guardian", now)
-        registry.link_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
+        ties.link_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
         self._note(tx, "guardian.linked", by, (SubjectId(ward), SubjectId(guardian)), now)
 
     def end_guardian(
@@ -208,7 +208,7 @@ class Lifecycle:
         subjects.change(tx, sorted([SubjectId(ward), SubjectId(guardian)]))
         self._end(tx, ward, guardian, Relation.WARD, now)
         moving.part(tx, ward, [guardian], now)
-        registry.end_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
+        ties.end_guardian(tx, ward, guardian, _verified(evidence, verifier), now)
         lapse(tx, SubjectId(ward), guardian)
         self._note(tx, "guardian.ended", by, (SubjectId(ward), SubjectId(guardian)), now)
         ended, policy = ending.given_for(tx, ward, guardian, Capacity.GUARDIAN), self._keeper.fingerprint(tx)

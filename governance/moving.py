@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
-from consent import registry
+from consent import registry, ties
 from governance import subjects
 from governance.records import RelationRow, Subject
 from policies.identifiers import Prefix
@@ -170,9 +170,9 @@ def move_in(tx: Transaction, held: Held, member: MemberId, roles: Sequence[Role]
         for role in sorted(theirs - known.get(member, {}).get(other, frozenset())):
             tie(tx, member, other, Relation.CORESIDENT, role, now)
         if PRIMARY in theirs:
-            registry.link_primary(tx, member, other, held.household, now)
+            ties.link_primary(tx, member, other, held.household, now)
         if PRIMARY in roles:
-            registry.link_primary(tx, other, member, held.household, now)
+            ties.link_primary(tx, other, member, held.household, now)
     if not held.homes:
         tx.run(_MAIN, {"subject": member, "home": held.household})
     wish_anew(tx, member, now)
@@ -197,10 +197,10 @@ def move_out(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
             end(tx, other, member, Relation.CORESIDENT, now)
             end(tx, member, other, Relation.CORESIDENT, now)
     part(tx, member, others, now)
-    registry.leave(tx, member, held.household, now)
+    ties.leave(tx, member, held.household, now)
     if held.primary == member:
         for other in others:
-            registry.end_primary(tx, other, member, held.household, now)
+            ties.end_primary(tx, other, member, held.household, now)
         take_own_role(tx, member, ADULT, now)
     tx.run(_MAIN, {"subject": member, "home": elsewhere[0] if elsewhere else ""})
     wish_anew(tx, member, now)
@@ -235,7 +235,7 @@ def hand_over(tx: Transaction, held: Held, successor: MemberId, now: int) -> Non
         raise NotNowError
     for other in held.living:
         if other != old:
-            registry.end_primary(tx, other, old, held.household, now)
+            ties.end_primary(tx, other, old, held.household, now)
     take_role(tx, held, old, ADULT, now)
     _head(tx, held, successor, now)
 
@@ -257,7 +257,7 @@ def claim(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
 def _head(tx: Transaction, held: Held, member: MemberId, now: int) -> None:
     for other in held.living:
         if other != member:
-            registry.link_primary(tx, other, member, held.household, now)
+            ties.link_primary(tx, other, member, held.household, now)
     take_role(tx, held, member, PRIMARY, now)
 
 

@@ -25,7 +25,7 @@ from consent.weighing import confirm_before
 from governance import announcing, objecting, replay, rightsrecords, subjects
 from governance.acting import On
 from governance.announcing import Told
-from governance.consenting import NoGatewayError
+from governance.codes import NoGatewayError
 from governance.database import Database, OpenTransaction
 from governance.erasureledger import ErasureLedger
 from governance.opening import Opening

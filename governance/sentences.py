@@ -36,6 +36,8 @@ CHANGES: Final = {
     "consent.shown": noted("%(who)s 查阅了%(subject)s关于“%(purpose)s”的同意。"),
     "consent.receipted": noted("%(who)s 取走了%(subject)s关于“%(purpose)s”的同意的回执。"),
     "consent.withdrawn": noted("%(who)s 撤回了%(subject)s关于“%(purpose)s”的同意，立即生效。"),
+    "consent.refused": noted("%(who)s 就%(subject)s是否同意“%(purpose)s”的询问回答了不同意。"),
+    "consent.deferred": noted("%(who)s 就%(subject)s是否同意“%(purpose)s”的询问回答了以后再说。"),
     "records.hidden": noted("%(who)s 隐藏了自己的一类记录。"),
     "consent.imported": noted("%(who)s 从其他系统登记了%(subject)s关于“%(purpose)s”的同意。"),
     "import.begun": noted("%(who)s 开始导入一个文件里的同意。"),

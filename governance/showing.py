@@ -18,7 +18,11 @@ from policies.transaction import Transaction
 
 
 class UnfitConsentError(Exception):
-    """Consent cannot be given for this purpose or category, or this consent waits for no code."""
+    """No consent for this purpose or category; ``faults`` are members of the body, each with a code."""
+
+    def __init__(self, *faults: tuple[str, str]) -> None:
+        super().__init__("unfit")
+        self.faults = faults
 
 
 class MisfitNoticeError(Exception):
@@ -50,11 +54,21 @@ class Prompt:
 
 
 def refuse_unfit(book: RuleBook, terms: Terms) -> None:
-    """Refuse a purpose for which nobody is asked, or a category that the rules do not know."""
+    """Refuse a purpose for which nobody is asked, or a category that the rules do not know.
+
+    Raises:
+        UnfitConsentError: with every fault.
+    """
     purpose = book.purposes.get(Purpose(terms.purpose))
-    fitting = purpose is not None and purpose.consent_days > 0
-    if not fitting or any(Category(one) not in book.categories for one in terms.categories):
-        raise UnfitConsentError
+    faults = []
+    if purpose is None:
+        faults.append(("purpose", "unknown_purpose"))
+    elif purpose.consent_days <= 0:
+        faults.append(("purpose", "needs_no_consent"))
+    if any(Category(one) not in book.categories for one in terms.categories):
+        faults.append(("categories", "unknown_category"))
+    if faults:
+        raise UnfitConsentError(*faults)
 
 
 def locale_of(tx: Transaction, terms: Terms, now: int) -> str:
@@ -65,9 +79,17 @@ def locale_of(tx: Transaction, terms: Terms, now: int) -> str:
     return locale
 
 
-def asked_from(tx: Transaction, book: RuleBook, subject: SubjectId, purpose: str, now: int) -> int:
-    """Return the instant from which the person may be asked about a purpose; 0 if never denied."""
-    return quiet_until(eventlog.events_of(tx, [subject])[subject], subject, purpose, now, book.limits)
+def asked_from(
+    tx: Transaction, book: RuleBook, subject: SubjectId, purpose: str, now: int, served: str | None = None
+) -> int:
+    """Return the instant from which the person may be asked about a purpose; 0 if never denied.
+
+    Where a notice was shown before, as ``served``, a no that is older than that stands in nobody's way.
+    """
+    asked = None if served is None else registry.asked_of(tx, served)
+    since = 0 if asked is None else asked.consent.ticked_at
+    events = eventlog.events_of(tx, [subject])[subject]
+    return quiet_until(events, subject, purpose, now, book.limits, since=since)
 
 
 def shown_to(actor: registry.Actor, locale: str, prompt: Prompt) -> registry.Actor:

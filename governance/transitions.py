@@ -21,7 +21,7 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
-from consent import registry
+from consent import registry, ties
 from consent.ages import CONSENT_AGE, DAY_MS, MAJORITY, reached_at
 from consent.events import Capacity
 from consent.listing import Consent
@@ -241,7 +241,7 @@ class Transitions:
         if years == MAJORITY:
             for guardian in guardians:
                 moving.end(tx, member, guardian, Relation.WARD, now)
-                registry.end_guardian(tx, member, guardian, {"reason": Reason.AGE_TRANSITION.value}, now)
+                ties.end_guardian(tx, member, guardian, {"reason": Reason.AGE_TRANSITION.value}, now)
             for home in homes:
                 moving.take_role(tx, home, member, moving.ADULT, now)
             moving.take_own_role(tx, member, moving.ADULT, now)

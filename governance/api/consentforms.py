@@ -107,6 +107,13 @@ class WithdrawAllForm(Form):
     subject: MemberId | None = None
 
 
+class RefuseForm(Form):
+    """A no to what was asked; ``later``: "not now", which ends what is open and is no refusal."""
+
+    on_behalf_of: MemberId | None = None
+    later: bool = False
+
+
 class CodeAgainForm(Form):
     """Asks for a new code; a service says for whom."""
 

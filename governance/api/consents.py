@@ -1,4 +1,4 @@
-"""Consents over HTTP: shown, ticked, confirmed, withdrawn; for services that pass on what a member does."""
+"""Consents over HTTP: shown, ticked, confirmed, refused, withdrawn; services pass on what a member does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from consent.listing import Consent, Terms
 from consent.notices import Misfit
 from consent.prompting import NEVER
 from consent.receipts import RetiredTermsError
-from consent.registry import SubjectClosedError, UnknownConsentError
+from consent.registry import OtherTermsError, SubjectClosedError, TickedAlreadyError, UnknownConsentError
 from governance.acting import NoSuchConsentError, On
 from governance.api import access
 from governance.api.consentforms import (
@@ -21,10 +21,11 @@ from governance.api.consentforms import (
     CodeForm,
     ConsentForm,
     PromptForm,
+    RefuseForm,
     ServedForm,
     WithdrawForm,
 )
-from governance.consenting import CodeNotSentError, NoGatewayError, Ticked, TooManyCodesError
+from governance.codes import CodeNotSentError, NoGatewayError, NotWaitingError, Ticked, TooManyCodesError
 from governance.door import route_for
 from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError
@@ -44,6 +45,18 @@ _MISFITS: Final = {
     Misfit.NOT_IN_FORCE: Problem.NOTICE_NOT_IN_FORCE,
 }
 _NOT_THIS: Final = re.compile(r"q=0(\.0{0,3})?")
+_PROBLEMS: Final[dict[type[BaseException], Problem]] = {
+    KeyReusedError: Problem.KEY_REUSED,
+    NoSuchConsentError: Problem.NOT_FOUND,
+    UnknownConsentError: Problem.NOT_FOUND,
+    OtherTermsError: Problem.NOTICE_DIFFERS,
+    TickedAlreadyError: Problem.CONFLICT,
+    SubjectClosedError: Problem.CONFLICT,
+    NotWaitingError: Problem.CONFLICT,
+    NoGatewayError: Problem.NO_GATEWAY,
+    TooManyCodesError: Problem.TOO_OFTEN,
+}
+"""What stands for an error that says no more than its name; the nearest class counts."""
 _T = TypeVar("_T")
 
 
@@ -82,20 +95,15 @@ async def _asked(work: Awaitable[_T]) -> _T:
     """Wait for what asks somebody for consent, or raise the problem that stands for why not."""
     try:
         return await work
-    except KeyReusedError:
-        raise ProblemError(Problem.KEY_REUSED) from None
-    except (NoSuchConsentError, UnknownConsentError):
-        raise ProblemError(Problem.NOT_FOUND) from None
-    except (UnfitConsentError, SubjectClosedError):
-        raise ProblemError(Problem.CONFLICT) from None
+    except tuple(_PROBLEMS) as error:
+        raise ProblemError(next(_PROBLEMS[one] for one in type(error).__mro__ if one in _PROBLEMS)) from None
+    except UnfitConsentError as error:
+        faults = [{"pointer": f"/{member}", "code": code} for member, code in error.faults]
+        raise ProblemError(Problem.INVALID_REQUEST, errors=faults) from None
     except MisfitNoticeError as error:
         raise ProblemError(_MISFITS[error.misfit]) from None
     except AskedTooSoonError as error:
         raise ProblemError(Problem.ASKED_TOO_SOON, extra={"not_before": _not_before(error.until)}) from None
-    except NoGatewayError:
-        raise ProblemError(Problem.NO_GATEWAY) from None
-    except TooManyCodesError:
-        raise ProblemError(Problem.TOO_OFTEN) from None
     except CodeNotSentError as error:
         raise ProblemError(Problem.CODE_NOT_SENT, extra=_waiting(error.ticked)) from None
 
@@ -144,7 +152,11 @@ async def served(request: Request, form: ServedForm) -> Response:
 
 @router.post("", operation_id="tick_consent", summary="Record a tick and send the one-time code")
 async def tick(request: Request, form: ConsentForm) -> Response:
-    """Record that the member was shown the notice and ticked; active only after the code."""
+    """Record that the member was shown the notice and ticked.
+
+    Active after the code; where the purpose has no ``double_confirm``, for data that is not sensitive and
+    the controller itself, from the tick on.
+    """
     service = access.service_of(request)
     acting = on(request, form.on_behalf_of)
     prompt, once = Prompt(form.opened_by_person, form.served), await access.once_of(request)
@@ -199,7 +211,7 @@ async def show(
         )
     except NoSuchConsentError:
         raise ProblemError(Problem.NOT_FOUND) from None
-    return _varying(access.as_json(consent_body(given.consent, given.state(now), access.language(request))))
+    return _varying(access.as_json(consent_body(*given.standing(now), access.language(request))))
 
 
 def wants_receipt(request: Request) -> bool:
@@ -247,6 +259,24 @@ async def confirm(request: Request, form: CodeForm, consent_id: str = _CONSENT) 
     if isinstance(done, NotConfirmed):
         raise ProblemError(Problem.CODE_REFUSED)
     return access.as_json({"consent_id": consent_id, "status": "confirmed"})
+
+
+@router.post("/{consent_id}/refuse", operation_id="refuse_consent", summary="Record a no, or not now")
+async def refuse(request: Request, form: RefuseForm, consent_id: str = _CONSENT) -> Response:
+    """Record that the member said no to what was shown or ticked; nobody asks again for some weeks.
+
+    With ``later`` it is "not now": what is open ends, and an older consent stays as it is.
+    """
+    service = access.service_of(request)
+    acting = on(request, form.on_behalf_of)
+    since = await _asked(
+        access.in_store(
+            request,
+            lambda: service.consenting.refuse(acting, consent_id, service.clock(), later=form.later),
+        )
+    )
+    status = "deferred" if form.later else "refused"
+    return access.as_json({"consent_id": consent_id, "status": status, f"{status}_at": rfc3339(since)})
 
 
 @router.post("/{consent_id}/withdraw", operation_id="withdraw_consent", summary="Withdraw, in one call")

@@ -14,7 +14,7 @@ from governance.api import access
 from governance.api.consentforms import CodeForm
 from governance.api.forms import NothingForm
 from governance.api.rightsforms import OwnRightForm, RightForm
-from governance.consenting import NoGatewayError
+from governance.codes import NoGatewayError
 from governance.door import route_for
 from governance.exporting import NotExportedError, explanation, export
 from governance.exportpage import as_page

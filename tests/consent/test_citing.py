@@ -81,7 +81,7 @@ def test_of_a_consent_that_was_ticked_twice_the_sound_tick_is_told() -> None:
     assert state_of([*first, no, *again], "con_0001", ask, BOOK) is Reason.CONSENT_GIVEN
     assert state_of([*first, no, *again[:2]], "con_0001", ask, BOOK) is Reason.UNCONFIRMED
     assert state_of([*first, *again[:2]], "con_0001", ask, BOOK) is Reason.CONSENT_GIVEN
-    assert state_of([*first[:2], no], "con_0001", ask, BOOK) is Reason.UNCONFIRMED
+    assert state_of([*first[:2], no], "con_0001", ask, BOOK) is Reason.WITHDRAWN
     (unheard_of,) = story("adult", ["1 self invents marketing"])
     assert state_of([*first, unheard_of], "con_0001", ask, BOOK) is Reason.FACTS_UNAVAILABLE
 

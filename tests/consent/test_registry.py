@@ -6,10 +6,11 @@ import pytest
 from consent_story import BIRTHS, DAY, MINUTE, NOTICE, START, book_of_rules, event, grant
 from sqlalchemy import text
 
-from consent import eventlog, registry
+from consent import eventlog, registry, ties
 from consent.confirmation import Confirmed
 from consent.events import Capacity, EventKind
 from consent.listing import Terms
+from consent.prompting import quiet_until
 from consent.registry import Actor, SubjectClosedError, UnknownConsentError
 from consent.rules import Question, hidden, standing
 from governance.database import ConflictError, Database, StoreError
@@ -102,7 +103,7 @@ def test_withdrawing_takes_one_call_and_the_first_instant_stays(database: Databa
     consent_id = consented(database)
     with database.transaction() as tx:
         assert registry.withdraw(tx, MEI, consent_id, SELF, START + DAY) == START + DAY
-        assert registry.withdraw(tx, MEI, consent_id, SELF, START + 2 * DAY) == START + DAY
+        assert registry.withdraw(tx, MEI, consent_id, SELF, START + 2 * DAY - 1) == START + DAY
         tx.commit()
     with database.reading() as tx:
         events = eventlog.events_of(tx, [MEI])[MEI]
@@ -142,7 +143,7 @@ def test_a_guardians_idle_revocation_does_not_swallow_the_persons_own(database: 
     teen = Actor("mem_teen", Capacity.SELF, {})
     consent_id = consented(database, "mem_teen", HEALTH, teen)
     with database.transaction() as tx:
-        registry.link_guardian(tx, "mem_teen", "mem_mother", {}, START)
+        ties.link_guardian(tx, "mem_teen", "mem_mother", {}, START)
         registry.withdraw(tx, "mem_teen", consent_id, MOTHER, START + DAY)
         tx.commit()
     assert reason_now(database, "mem_teen", HEALTH, START + 2 * DAY) is Reason.CONSENT_GIVEN
@@ -157,6 +158,44 @@ def test_nobody_withdraws_what_is_not_the_subjects(database: Database) -> None:
     for subject, consent in ((BAO, consent_id), (MEI, "con_nobody"), (MEI, "")):
         with database.transaction() as tx, pytest.raises(UnknownConsentError):
             registry.withdraw(tx, subject, consent, SELF, START + DAY)
+
+
+def noes(database: Database) -> list[int]:
+    with database.reading() as tx:
+        return [e.occurred_at for e in eventlog.events_of(tx, [MEI])[MEI] if e.kind == EventKind.WITHDRAWN]
+
+
+@pytest.mark.parametrize("how", ["by_id", "opt_out"])
+def test_a_no_said_again_is_recorded_once_a_day_and_the_first_instant_stays(
+    database: Database, how: str
+) -> None:
+    consent_id = consented(database)
+    instants = [START + DAY, START + 29 * DAY, START + 30 * DAY - 1, START + 30 * DAY]
+    with database.transaction() as tx:
+        for now in instants:
+            said = (
+                registry.withdraw(tx, MEI, consent_id, SELF, now)
+                if how == "by_id"
+                else registry.opt_out(tx, MEI, "marketing", SELF, now)
+            )
+            assert said == START + DAY
+        tx.commit()
+    assert noes(database) == [START + DAY, START + 29 * DAY, START + 30 * DAY]
+    with database.reading() as tx:
+        events = eventlog.events_of(tx, [MEI])[MEI]
+    quiet = quiet_until(events, MEI, "marketing.direct", START + 31 * DAY, BOOK.limits)
+    assert quiet == START + 60 * DAY
+
+
+def test_an_old_withdrawal_said_again_leaves_what_was_agreed_to_since(database: Database) -> None:
+    old = consented(database)
+    with database.transaction() as tx:
+        registry.withdraw(tx, MEI, old, SELF, START + DAY)
+        new = registry.serve_and_tick(tx, MEI, MARKETING, SELF, START + 3 * DAY)
+        registry.confirm(tx, Confirmed(new, MEI, MEI), START + 3 * DAY + MINUTE)
+        assert registry.withdraw(tx, MEI, old, SELF, START + 9 * DAY) == START + DAY
+        tx.commit()
+    assert reason_now(database, MEI, MARKETING, START + 9 * DAY) is Reason.CONSENT_GIVEN
 
 
 def test_an_opt_out_needs_no_consent_id(database: Database) -> None:
@@ -178,12 +217,12 @@ def test_a_refusal_is_remembered_as_one(database: Database) -> None:
 
 def test_guardianship_begins_and_ends(database: Database) -> None:
     with database.transaction() as tx:
-        registry.link_guardian(tx, BAO, "mem_mother", {"document": "hukou"}, START)
+        ties.link_guardian(tx, BAO, "mem_mother", {"document": "hukou"}, START)
         tx.commit()
     consented(database, BAO, HEALTH, MOTHER)
     assert reason_now(database, BAO, HEALTH, START + DAY) is Reason.GUARDIAN_CONSENT
     with database.transaction() as tx:
-        registry.end_guardian(tx, BAO, "mem_mother", {}, START + DAY)
+        ties.end_guardian(tx, BAO, "mem_mother", {}, START + DAY)
         tx.commit()
     assert reason_now(database, BAO, HEALTH, START + DAY) is Reason.NO_AUTHORITY
 
@@ -194,15 +233,15 @@ def test_what_the_primary_account_agreed_to_ends_when_one_of_them_leaves(
 ) -> None:
     terms = Terms("service.household", frozenset({"household"}), "", NOTICE)
     with database.transaction() as tx:
-        registry.link_primary(tx, MEI, "mem_primary", "hh_home", START)
+        ties.link_primary(tx, MEI, "mem_primary", "hh_home", START)
         tx.commit()
     consented(database, MEI, terms, Actor("mem_primary", Capacity.PRIMARY, {}))
     assert reason_now(database, MEI, terms, START + DAY) is Reason.PRIMARY_CONSENT
     with database.transaction() as tx:
         if leaver == "member":
-            registry.leave(tx, MEI, "hh_home", START + DAY)
+            ties.leave(tx, MEI, "hh_home", START + DAY)
         else:
-            registry.end_primary(tx, MEI, "mem_primary", "hh_home", START + DAY)
+            ties.end_primary(tx, MEI, "mem_primary", "hh_home", START + DAY)
         tx.commit()
     assert reason_now(database, MEI, terms, START + DAY) is Reason.NO_AUTHORITY
 

@@ -26,6 +26,7 @@ from consent.outbox import DevelopmentOutbox
 from governance import seeding, subjects
 from governance.acting import NoSuchConsentError, On
 from governance.asking import Answer, Ask, WriteAsk
+from governance.codes import MOST_OPEN, TooManyCodesError
 from governance.identity import Caller
 from policies.identifiers import Prefix, new_id
 from policies.terms import Action, ActorId, FieldName, HouseholdId, MemberId, Purpose, Role, SubjectId
@@ -71,7 +72,7 @@ class Household(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model, self.codes = Model(), {}
+        self.model, self.codes, self.used = Model(), {}, set()
         self.outbox = DevelopmentOutbox()
         self.desk = self.house.service.consenting.with_sender(self.outbox)
         home = HouseholdId(new_id(Prefix.HOUSEHOLD))
@@ -118,6 +119,11 @@ class Household(RuleBasedStateMachine):
 
     @rule()
     def ticks(self) -> None:
+        waited_for = [c for c, at in self.model.ticked.items() if self.now < at + IN_TIME]
+        if len([consent for consent in waited_for if consent not in self.used]) >= MOST_OPEN:
+            with pytest.raises(TooManyCodesError):
+                self.desk.tick(self.on, SubjectId(self.person), TERMS, self.now)
+            return
         consent = self.desk.tick(self.on, SubjectId(self.person), TERMS, self.now).consent_id
         self.model.ticked[consent] = self.now
         self.codes[consent] = self.outbox.messages()[0].code
@@ -125,7 +131,8 @@ class Household(RuleBasedStateMachine):
     @rule()
     def grants(self) -> None:
         self.ticks()
-        self.confirms(list(self.codes)[-1], right=True)
+        if self.codes:
+            self.confirms(list(self.codes)[-1], right=True)
 
     @rule(which=st.integers(0, 5), right=st.booleans())
     def answers(self, which: int, *, right: bool) -> None:
@@ -136,7 +143,10 @@ class Household(RuleBasedStateMachine):
         code = self.codes[consent] if right else "not a code"
         answer = self.desk.confirm(self.on, consent, code, self.now)
         in_time = self.now < self.model.ticked[consent] + IN_TIME
-        if right and in_time and consent not in self.model.confirmed:
+        closed = any(no >= self.model.ticked[consent] for no in self.model.denied)
+        if right and in_time:
+            self.used.add(consent)
+        if right and in_time and not closed and consent not in self.model.confirmed:
             assert not isinstance(answer, NotConfirmed)
             self.model.confirmed[consent] = self.now
         else:

@@ -236,10 +236,37 @@ def test_what_was_shown_is_on_record_and_ticked_by_its_id_once_on_the_same_terms
     assert (row[0], row[1], json.loads(row[2])["locale"]) == ("served", english["notice"], "en")
     house.clock.advance(MINUTE)
     told = {"served": shown["consent_id"], "ticked": True}
-    assert prompt(house, wire, "/v1/consents", **SHOWN, **told)[0] == 404  # the other text was shown
+    status, said = prompt(house, wire, "/v1/consents", **SHOWN, **told)
+    assert (status, said["code"]) == (409, "notice_differs")  # the other text was shown
     status, ticked = prompt(house, wire, "/v1/consents", **english, **told)
     assert (status, ticked["consent_id"]) == (201, shown["consent_id"])
-    assert prompt(house, wire, "/v1/consents", **english, **told)[0] == 404
+    status, said = prompt(house, wire, "/v1/consents", **english, **told)
+    assert (status, said["code"]) == (409, "conflict")
+
+
+@ONE_ENGINE
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({"purpose": "marketing.minds"}, [("/purpose", "unknown_purpose")]),
+        ({"purpose": "personal.access"}, [("/purpose", "needs_no_consent")]),
+        ({"categories": ["outreach.dreams"]}, [("/categories", "unknown_category")]),
+        (
+            {"purpose": "marketing.minds", "categories": ["outreach.dreams"]},
+            [("/purpose", "unknown_purpose"), ("/categories", "unknown_category")],
+        ),
+    ],
+)
+def test_words_that_the_rules_do_not_know_are_pointed_at(
+    house: Living, wire: Wire, changes: dict[str, Any], faults: list[tuple[str, str]]
+) -> None:
+    bodies = [("/v1/consents/served", SHOWN), ("/v1/consents", SHOWN | {"ticked": True})]
+    if "categories" not in changes:
+        bodies.append(("/v1/consents/prompts", {}))
+    for path, body in bodies:
+        status, said = prompt(house, wire, path, **body | changes)
+        assert (status, said["code"]) == (422, "invalid_request")
+        assert said["errors"] == [{"pointer": pointer, "code": code} for pointer, code in faults]
 
 
 @ONE_ENGINE

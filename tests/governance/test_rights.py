@@ -16,7 +16,7 @@ from audit.entry import Kind, Verdict
 from consent.confirmation import NotConfirmed
 from governance import world
 from governance.asking import Answer
-from governance.consenting import NoGatewayError
+from governance.codes import NoGatewayError
 from governance.erasureledger import ErasureLedger
 from governance.rights import NoSuchRequestError, RequestClosedError, Rights
 from governance.rightsdeciding import NotAllowedError, Step
