@@ -263,7 +263,7 @@ def _is_shared(case: Case, tick: Event, age: int) -> bool:
 
 
 def _is_separate(case: Case, tick: Event) -> bool:
-    """Say whether a consent that must stand alone mixes no tiers (网络数据安全管理条例 第六十二条)."""
+    """Say whether a consent that must stand alone mixes no tiers (个人信息保护法 第二十九条)."""
     if not (case.purpose.separate or case.is_grave or tick.recipient):
         return True
     return all(tier_of(case.facts, case.book, category) is case.tier for category in tick.categories)

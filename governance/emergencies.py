@@ -3,7 +3,7 @@
 Promises that a review is opened in the transaction of the decision, and only when the emergency is what let
 something through (个人信息保护法 第十三条第一款第四项); that the reason is sealed and never logged; that it
 is opened for an officer only after the entry that says so is committed, which the member sees as well; and
-that nobody judges a read of their own.
+that nobody judges a read of their own. The member is told afterwards (第十八条第二款).
 """
 
 from __future__ import annotations
