@@ -2,69 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import happenings
-import insiders
 import pytest
+from import_story import GIVEN, ROW, consents, jsonl, many, row, run
 from living import DAY, START, Living
 
 from consent import eventlog
 from governance import seeding, world
 from governance.announcing import Told
-from governance.database import StoreError
 from governance.importfile import Lines
-from governance.importing import BATCH, ImportStoppedError, Tally
+from governance.importing import BATCH, ImportStoppedError
 from governance.importrows import Fault, HeaderError
 from governance.problems import Problem
 from governance.times import rfc3339
 from policies.reasons import Reason
-from policies.terms import ActorId, SubjectId
-
-NOTICE = "archive.health@3#" + "5" * 64
-"""A notice of the system that the consents come from; nothing is published here under its id."""
-GIVEN = START - 10 * DAY
-ROW = {
-    "member": world.LI_QIANG.id,
-    "purpose": "service.health",
-    "categories": "health.record",
-    "notice": NOTICE,
-    "given_at": rfc3339(GIVEN),
-    "confirmed_at": rfc3339(GIVEN + 60_000),
-    "evidence": "archive/2026/000123",
-}
-
-
-def row(**changes: object) -> dict[str, object]:
-    """Return a sound row with changes; None takes a column away."""
-    return {name: value for name, value in {**ROW, **changes}.items() if value is not None}
-
-
-def jsonl(folder: Path, rows: Sequence[Mapping[str, object] | str], name: str = "consents.jsonl") -> Path:
-    file = folder / name
-    lines = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in rows]
-    file.write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
-    return file
-
-
-def run(house: Living, file: Path, **how: Any) -> tuple[Tally, list[dict[str, Any]]]:
-    """Import a file; return the tally and the report."""
-    path = file.with_suffix(".report")
-    path.touch()
-    with path.open("r+", encoding="utf-8") as report:
-        tally = house.service.importing.run(file, report, **how)
-    return tally, [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def consents(house: Living, person: world.Person) -> dict[str, Reason]:
-    mine = house.service.consenting.of_member(SubjectId(person.id), house.clock())
-    return {consent.consent_id: reason for consent, reason in mine}
+from policies.terms import ActorId
 
 
 def test_a_row_that_states_everything_counts_like_a_consent_given_here(house: Living, tmp_path: Path) -> None:
@@ -279,95 +238,6 @@ def test_the_same_act_in_another_file_is_known(house: Living, tmp_path: Path) ->
     tally, report = run(house, jsonl(tmp_path, [row(evidence="b"), row(), row()], "mended.jsonl"))
     assert [one["outcome"] for one in report] == ["imported", "known", "known"]
     assert (tally.imported, tally.known) == (1, 2)
-
-
-def many(count: int) -> list[dict[str, object]]:
-    people = (world.LI_QIANG, world.ZHANG_LI, world.GRANDMOTHER, world.ZHOU_MING)
-    return [row(member=people[n % 4].id, evidence=f"archive/{n:06}") for n in range(count)]
-
-
-def test_an_import_that_is_cut_off_goes_on_where_it_stopped(
-    house: Living, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = jsonl(tmp_path, many(2 * BATCH + 50))
-    read = Lines.batches
-
-    def cut(self: Lines, size: int) -> Any:
-        for number, batch in enumerate(read(self, size)):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield batch
-
-    monkeypatch.setattr(Lines, "batches", cut)
-    with pytest.raises(KeyboardInterrupt):
-        run(house, file)
-    monkeypatch.undo()
-    path = file.with_suffix(".report")
-    with path.open("a", encoding="utf-8") as report:  # told by a run that died before its commit
-        report.write('{"line":401,"outcome":"imported","code":"consent_given"}\n{"line":4')
-    tally, told = run(house, file)
-    assert (tally.resumed, tally.imported, tally.known) == (True, 2 * BATCH + 50, 0)
-    assert [one["line"] for one in told] == list(range(1, 2 * BATCH + 51))
-    assert len({one["consent_id"] for one in told}) == len(told)
-    acts = [one.act for one in house.log() if one.act.startswith(("import", "consent.imported"))]
-    assert acts.count("consent.imported") == len(told)
-    assert [one for one in acts if one != "consent.imported"] == [
-        "import.begun",
-        "import.resumed",
-        "import.finished",
-    ]
-
-
-@pytest.mark.parametrize("refusal", [insiders.REFUSE, insiders.REFUSE_AT_COMMIT], ids=["insert", "commit"])
-def test_a_batch_that_cannot_be_recorded_leaves_nothing_and_is_not_reported(
-    refusal: Mapping[str, Sequence[str]], house: Living, tmp_path: Path
-) -> None:
-    file = jsonl(tmp_path, many(5))
-    read = Lines.batches
-
-    def refuse(self: Lines, size: int) -> Any:
-        house.sql(*refusal[house.engine])
-        yield from read(self, size)
-
-    before = house.sql("SELECT count(*) FROM consent_event")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lines, "batches", refuse)
-        with pytest.raises(StoreError):
-            run(house, file)
-    house.sql(*insiders.ACCEPT[house.engine])
-    assert house.sql("SELECT count(*) FROM consent_event") == before
-    assert file.with_suffix(".report").read_text(encoding="utf-8") == ""
-    assert house.sql("SELECT rows FROM consent_import") == [(0,)]
-    tally, _ = run(house, file)
-    assert tally.imported == 5
-
-
-@pytest.mark.parametrize("finished", [True, False], ids=["to the end", "one batch"])
-def test_two_imports_of_one_file_at_once_do_not_both_go_on(
-    finished: bool, house: Living, tmp_path: Path
-) -> None:
-    file = jsonl(tmp_path, many(3 * BATCH))
-    read = Lines.batches
-
-    def one_batch(self: Lines, size: int) -> Any:
-        yield next(read(self, size))
-        raise KeyboardInterrupt
-
-    def overtaken(self: Lines, size: int) -> Any:
-        batches = read(self, size)
-        yield next(batches)
-        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-            patch.setattr(Lines, "batches", read if finished else one_batch)
-            run(house, file)
-        yield from batches
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lines, "batches", overtaken)
-        with pytest.raises(ImportStoppedError):
-            run(house, file)
-    assert house.sql("SELECT rows FROM consent_import") == [((3 if finished else 2) * BATCH,)]
-    imported = [one.resource for one in house.log() if one.act == "consent.imported"]
-    assert len(imported) == len(set(imported)) == (3 if finished else 2) * BATCH
 
 
 def test_a_dry_run_tells_what_would_become_of_each_line_and_changes_nothing(

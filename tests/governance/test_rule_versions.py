@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from governance.asking import Answer, Ask, Reply, Unrecorded
 from governance.identity import Caller, Scope
 from governance.rulekeeping import IN_FORCE, REHEARSED, Pointer, RulesUnavailableError
 from governance.rulepublishing import NotTakenError, Obstacle, State
-from governance.wiring import Service, StartError, assemble, initialise
+from governance.wiring import Service, assemble
 from policies.archive import pack
-from policies.book import BookError, fingerprint, load_book, packaged_rules
+from policies.book import fingerprint, load_book, packaged_rules
 from policies.identifiers import Prefix, new_id
 from policies.terms import Action, ActorId, Effect, FieldName, Purpose, SubjectId
 
@@ -348,59 +347,3 @@ def test_no_pointer_no_rules(house: Living) -> None:
     house.sql("DELETE FROM rule_pointer")
     with pytest.raises(RulesUnavailableError), house.service.database.reading() as tx:
         house.service.keeper.in_force(tx)
-
-
-@pytest.fixture
-def older(tmp_path: Path) -> tuple[bytes, str]:
-    """Rules of an earlier program: purposes without what this one asks of them."""
-    folder = Path(shutil.copytree(packaged_rules(), tmp_path / "older"))
-    path = folder / "purposes.toml"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(one for one in lines if not one.startswith("retention_days")), encoding="utf-8")
-    with pytest.raises(BookError):
-        load_book(folder)
-    return pack(folder), fingerprint(folder)
-
-
-def test_after_an_upgrade_packaged_rules_that_have_outlived_their_program_are_replaced(
-    house: Living, older: tuple[bytes, str]
-) -> None:
-    house.service.desk.establish(*older, "init", house.clock())
-    house.service.close()
-    with pytest.raises(StartError, match="after an upgrade: governance init"):
-        assemble(house.settings)
-    initialise(house.settings)
-    again = assemble(house.settings, clock=house.clock)
-    assert again.rules.book.fingerprint == load_book(packaged_rules()).fingerprint
-    log = Living(house.settings, again, house.keys, house.clock).log()
-    last = [one for one in log if one.act == "rules.published"][-1]
-    assert (last.policy, last.actor.party.id) == (again.rules.book.fingerprint, "operator")
-    again.close()
-
-
-def test_what_people_published_is_replaced_only_by_the_folder_that_the_operator_names(
-    house: Living, older: tuple[bytes, str], tmp_path: Path
-) -> None:
-    house.service.desk.draft(*older, "ours", OFFICER, house.clock())
-    house.service.desk.establish(*older, "ours", house.clock())
-    house.service.close()
-    with pytest.raises(StartError, match="GOVERNANCE_RULES=FOLDER governance init"):
-        initialise(house.settings)
-    mended = Path(shutil.copytree(packaged_rules(), tmp_path / "mended"))
-    grants = mended / "grants.csv"
-    grants.write_text(stricter(grants.read_text(encoding="utf-8")), encoding="utf-8")
-    initialise(replace(house.settings, rules=mended, rules_given=True))
-    again = assemble(house.settings, clock=house.clock)
-    assert again.rules.book.fingerprint == fingerprint(mended)
-    again.close()
-
-
-def test_a_pointer_that_was_forged_is_not_mended_by_starting_anew(
-    house: Living, older: tuple[bytes, str]
-) -> None:
-    house.service.desk.establish(*older, "init", house.clock())
-    house.sql("UPDATE rule_pointer SET number = 1")
-    house.service.close()
-    initialise(house.settings)
-    with pytest.raises(StartError, match="cannot be used"):
-        assemble(house.settings)
