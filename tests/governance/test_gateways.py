@@ -37,7 +37,7 @@ def mail() -> Iterator[MailServer]:
         yield stage
 
 
-def unsent(send: Callable[[], None]) -> None:
+def assert_unsent(send: Callable[[], None]) -> None:
     """Let it fail, and see that nothing of the person is in what would be printed."""
     with pytest.raises(NotSentError) as failed:
         send()
@@ -77,21 +77,21 @@ def test_two_texts_have_two_ids(sms: SmsServer) -> None:
 @pytest.mark.parametrize("status", [301, 400, 401, 429, 500, 503])
 def test_a_refusal_is_one_error_and_no_second_try(status: int, sms: SmsServer) -> None:
     sms.status = status
-    unsent(lambda: SmsGateway(sms.access).send(NUMBER, CODE))
+    assert_unsent(lambda: SmsGateway(sms.access).send(NUMBER, CODE))
     assert len(sms.took) == 1
 
 
 def test_a_redirect_is_not_followed(sms: SmsServer) -> None:
     with gateways.sms_server() as elsewhere:
         sms.status, sms.location = 307, elsewhere.access.url
-        unsent(lambda: SmsGateway(sms.access).send(NUMBER, CODE))
+        assert_unsent(lambda: SmsGateway(sms.access).send(NUMBER, CODE))
         assert elsewhere.took == []
 
 
 def test_a_gateway_that_says_nothing_is_given_up(sms: SmsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smsgateway, "TIMEOUT_S", 0.2)
     sms.silent = True
-    unsent(lambda: SmsGateway(sms.access).send(NUMBER, CODE))
+    assert_unsent(lambda: SmsGateway(sms.access).send(NUMBER, CODE))
     assert len(sms.took) == 1
 
 
@@ -102,9 +102,9 @@ def closed_port() -> int:
 
 def test_a_gateway_that_is_not_there_is_the_same_error() -> None:
     port = closed_port()
-    unsent(lambda: SmsGateway(SmsAccess(f"http://127.0.0.1:{port}/", KEY)).send(NUMBER, CODE))
+    assert_unsent(lambda: SmsGateway(SmsAccess(f"http://127.0.0.1:{port}/", KEY)).send(NUMBER, CODE))
     access = MailAccess("127.0.0.1", port, "none", "consent@house.example")
-    unsent(lambda: MailGateway(access).send(ADDRESS, "s", CODE))
+    assert_unsent(lambda: MailGateway(access).send(ADDRESS, "s", CODE))
 
 
 def test_neither_key_nor_password_prints() -> None:
@@ -124,18 +124,18 @@ def test_a_mail_arrives_once_as_it_was_written(mail: MailServer) -> None:
 
 def test_a_refused_recipient_is_told_without_the_address(mail: MailServer) -> None:
     mail.refusal = "550 no such user {address}"
-    unsent(lambda: MailGateway(mail.access).send(ADDRESS, "s", CODE))
+    assert_unsent(lambda: MailGateway(mail.access).send(ADDRESS, "s", CODE))
     assert mail.mails == []
 
 
 def test_an_address_cannot_carry_a_second_header(mail: MailServer) -> None:
-    unsent(lambda: MailGateway(mail.access).send(f"{ADDRESS}\r\nBcc: other@example.com", "s", CODE))
+    assert_unsent(lambda: MailGateway(mail.access).send(f"{ADDRESS}\r\nBcc: other@example.com", "s", CODE))
     assert mail.mails == []
 
 
 def test_nothing_is_said_to_a_server_that_does_not_encrypt(mail: MailServer) -> None:
     access = MailAccess("127.0.0.1", mail.access.port, "starttls", "consent@house.example")
-    unsent(lambda: MailGateway(access).send(ADDRESS, "s", CODE))
+    assert_unsent(lambda: MailGateway(access).send(ADDRESS, "s", CODE))
     assert mail.mails == []
 
 
@@ -143,4 +143,4 @@ def test_a_mail_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(mailgateway, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         access = MailAccess("127.0.0.1", silent.getsockname()[1], "none", "consent@house.example")
-        unsent(lambda: MailGateway(access).send(ADDRESS, "s", CODE))
+        assert_unsent(lambda: MailGateway(access).send(ADDRESS, "s", CODE))
