@@ -31,6 +31,7 @@ def reset(at: int) -> Event:
         ([EARLY, reset(AT_14 - 1)], AT_14, True),  # of an earlier day: not this reset
         ([EARLY, reset(AT_14)], AT_18, True),
         ([EARLY, reset(AT_14), reset(AT_18 + DAY)], AT_18 + DAY, False),
+        ([event("teen", "self", "refused", AT_14, number=4)], AT_14 + 30 * DAY, False),  # came on the day
         ([], AT_14 + 30 * DAY - 1, True),  # in the first days nobody is asked for a proof
         ([], AT_14 + 30 * DAY, False),
         ([event("teen", "self", "hidden", AT_14 + DAY, number=3)], AT_14 + 2 * DAY, True),  # the person's own
@@ -42,3 +43,7 @@ def test_the_reset_is_awaited_until_it_is_recorded(events: list[Event], now: int
 
 def test_without_a_birth_date_there_is_no_day_to_wait_for() -> None:
     assert not awaits_reset([EARLY], None, AT_18)
+
+
+def test_resets_on_record_name_their_recorder_for_ever() -> None:
+    assert RECORDER == "lifecycle"

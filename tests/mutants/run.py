@@ -43,6 +43,7 @@ TARGETS = {
     "consent/prompting.py": STANDING,
     "consent/obliging.py": STANDING,
     "consent/ages.py": STANDING,
+    "consent/resets.py": [["tests/consent/test_resets.py"]],
     "governance/decision.py": DECISION,
 }
 GOAL = 0.9
