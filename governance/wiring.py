@@ -317,7 +317,7 @@ def _wired(
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,
         holds=Holds(database, keeper, opening),
-        retaining=Retaining(database, keeper, vault),
+        retaining=Retaining(database, keeper, vault, opening.birth_of),
         certificates=certificates,
         clock=clock,
     )

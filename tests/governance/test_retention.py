@@ -16,6 +16,7 @@ from governance import world
 from governance.asking import Answer
 from governance.erasureledger import Erased, ErasureLedger
 from governance.holds import HeldError, NoSuchHoldError
+from governance.retaining import GRACE_MS
 from governance.rightsdeciding import Step
 from governance.rightsrecords import Right
 from governance.world import Person
@@ -125,12 +126,21 @@ def _release(house: Living) -> None:
     assert house.service.retaining.run(house.clock()).held > 0
 
 
+def _withdraw(house: Living) -> None:
+    house.clock.advance(DAY)
+    for purpose in ("service.health", "family.care"):
+        happenings.withdraw(house, OLD, purpose)
+    house.clock.advance(GRACE_MS)
+    assert house.service.retaining.run(house.clock()).held > 0
+
+
 PATHS: Mapping[str, Callable[[Living], None]] = {
     "an erasure that an officer fulfils": _erase,
     "an erasure that is made good at the start": _replay,
     "the sweep of what has lapsed": _sweep,
     "a value that is written over": _overwrite,
     "the sweep of what was kept for a hold": _release,
+    "the sweep of what was taken for a withdrawn consent": _withdraw,
 }
 DELETING: Mapping[str, str] = {
     "governance/vault.py": "every path above ends here",
