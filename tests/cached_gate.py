@@ -1,4 +1,4 @@
-"""A gate that breaks the house's first promise: it lets facts grow old for 100 milliseconds.
+"""A gate that breaks the house's first promise: it lets facts grow old for half a second.
 
 The negative control of the withdrawal race. If the checker does not catch this one, it catches nothing.
 """
@@ -12,11 +12,11 @@ from typing import Any
 from governance import facts
 from governance.wiring import Service
 
-_KEPT_S = 0.1
+_KEPT_S = 0.5
 
 
 def let_facts_grow_old(_service: Service) -> None:
-    """Answer from facts up to 100 ms old, as a decision cache would."""
+    """Answer from facts up to half a second old, as a decision cache would."""
     fresh = facts.collect
     kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
 

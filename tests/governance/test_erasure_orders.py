@@ -80,9 +80,8 @@ def test_an_order_whose_commit_failed_is_carried_out_while_its_request_waits(hou
     again.service.close()
 
 
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 def test_a_backup_from_before_a_revocation_does_not_bring_the_order_back(house: Living) -> None:
-    if house.engine != "sqlite":
-        pytest.skip("the copy of a database is the same matter on the other engine")
     request = ordered_in_vain(house)
     house.service.checkpoints.publish(house.clock())
     house.sql("PRAGMA wal_checkpoint(TRUNCATE)")
