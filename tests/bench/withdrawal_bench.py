@@ -75,25 +75,24 @@ def _under_load(port: int, key: str) -> tuple[Load, list[float]]:
 
 
 async def _withdrawals(port: int, key: str, load: threading.Thread) -> list[float]:
-    """Withdraw again and again, each time something that was agreed in between."""
+    """Withdraw again and again; a notice that is shown in between makes each withdrawal a new one."""
     body = json.dumps({"on_behalf_of": world.GRANDMOTHER.id}).encode()
-    tick = {
+    served = {
         "subject": world.GRANDMOTHER.id,
         "purpose": "family.care",
         "categories": ["health.record"],
         "notice": seeding.notice("family.care"),
-        "ticked": True,
         "opened_by_person": True,
         "on_behalf_of": world.GRANDMOTHER.id,
     }
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    ticking = request("POST", "/v1/consents", json.dumps(tick).encode(), headers)
+    serving = request("POST", "/v1/consents/served", json.dumps(served).encode(), headers)
     withdrawing = request("POST", "/v1/consents/withdraw", body, headers)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     spent = []
     until = time.monotonic() + SECONDS - 3.0
     while load.is_alive() and time.monotonic() < until:
-        await _call(reader, writer, ticking)
+        await _call(reader, writer, serving)
         begun = time.perf_counter()
         await _call(reader, writer, withdrawing)
         spent.append((time.perf_counter() - begun) * 1000)
