@@ -28,7 +28,10 @@ import policies.plan  # noqa: F401 - loaded once, before the forks
 from policies import book
 
 ROOT = Path(__file__).parents[2]
-TABLES = ["test_standing.py", "test_citing.py", "test_superseding.py", "test_prompting.py", "test_ages.py"]
+TABLES = [
+    *("test_standing.py", "test_citing.py", "test_superseding.py", "test_prompting.py", "test_ages.py"),
+    *("test_outcome.py", "test_taking_back.py", "test_restricted.py"),
+]
 PROPERTIES = ["test_directed_times.py", "test_directed_properties.py", "test_standing_properties.py"]
 # What is quick to load and to fail comes first; the next group runs only against what is still alive.
 STANDING = [[f"tests/consent/{name}" for name in group] for group in (TABLES, PROPERTIES)]
