@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import living
 from living import Living, Wire
 
 from audit.entry import Verdict
+from consent.outbox import CodeMessage, NotSentError
 from governance import seeding, world
 from governance.acting import On
 from governance.identity import Caller
@@ -15,6 +20,29 @@ from policies.identifiers import Prefix, new_id
 from policies.terms import ActorId
 
 HELD = "/v1/consents"
+
+
+class Outbox:
+    """A gateway whose line can be cut; keeps what it took."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.took: list[CodeMessage] = []
+
+    def send(self, message: CodeMessage) -> None:
+        if not self.up:
+            raise NotSentError
+        self.took.append(message)
+
+
+@contextmanager
+def sending_by(house: Living, outbox: Outbox) -> Iterator[tuple[Living, Wire]]:
+    """The house with a gateway of this test's, and a wire to it."""
+    service = replace(house.service, consenting=house.service.consenting.with_sender(outbox), sender=outbox)
+    changed = replace(house, service=service)
+    wire = living.wired(changed)
+    yield changed, wire
+    wire.close()
 
 
 def tick_of(person: world.Person, purpose: str = "service.health") -> dict[str, object]:

@@ -12,27 +12,13 @@ from dataclasses import replace
 import living
 import pytest
 from living import MINUTE, Living, Wire
-from ticking import HELD, acting, acts, code_of, page, step, ticked, wrong
+from ticking import HELD, Outbox, acting, acts, code_of, page, sending_by, step, ticked, wrong
 
 from audit.entry import Verdict
 from consent.confirmation import MOST_CODES, NotConfirmed
-from consent.outbox import CodeMessage, NotSentError
 from governance import world
 
 only_sqlite = pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
-
-
-class Outbox:
-    """A gateway whose line can be cut; keeps what it took."""
-
-    def __init__(self) -> None:
-        self.up = True
-        self.took: list[CodeMessage] = []
-
-    def send(self, message: CodeMessage) -> None:
-        if not self.up:
-            raise NotSentError
-        self.took.append(message)
 
 
 @pytest.fixture
@@ -42,12 +28,8 @@ def outbox() -> Outbox:
 
 @pytest.fixture
 def reached(house: Living, outbox: Outbox) -> Iterator[tuple[Living, Wire]]:
-    """The house with a gateway of this test's."""
-    service = replace(house.service, consenting=house.service.consenting.with_sender(outbox), sender=outbox)
-    changed = replace(house, service=service)
-    wire = living.wired(changed)
-    yield changed, wire
-    wire.close()
+    with sending_by(house, outbox) as both:
+        yield both
 
 
 def test_a_code_that_went_out_is_evidence_and_in_the_log(

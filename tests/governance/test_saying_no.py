@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import happenings
-import living
 import pytest
 from living import DAY, MINUTE, Living, Wire, sent
-from ticking import HELD, acts, code_of, page, step, tick_of, ticked, wrong
+from ticking import HELD, Outbox, acts, code_of, page, sending_by, step, tick_of, ticked, wrong
 
-from consent.outbox import CodeMessage
 from governance import seeding, world
 from governance.codes import MOST_OPEN
 from governance.times import rfc3339
@@ -27,16 +24,6 @@ FIFTEEN = int(datetime(2032, 6, 1, tzinfo=UTC).timestamp()) * 1000
 """小满 is fifteen, and her parents are her guardians until she is eighteen."""
 
 
-class Outbox:
-    """A gateway that takes everything."""
-
-    def __init__(self) -> None:
-        self.took: list[CodeMessage] = []
-
-    def send(self, message: CodeMessage) -> None:
-        self.took.append(message)
-
-
 @pytest.fixture
 def outbox() -> Outbox:
     return Outbox()
@@ -44,11 +31,8 @@ def outbox() -> Outbox:
 
 @pytest.fixture
 def reached(house: Living, outbox: Outbox) -> Iterator[tuple[Living, Wire]]:
-    service = replace(house.service, consenting=house.service.consenting.with_sender(outbox), sender=outbox)
-    changed = replace(house, service=service)
-    wire = living.wired(changed)
-    yield changed, wire
-    wire.close()
+    with sending_by(house, outbox) as both:
+        yield both
 
 
 def told(house: Living, consent_id: str) -> list[str]:
