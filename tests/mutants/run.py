@@ -35,7 +35,10 @@ TABLES = [
 PROPERTIES = ["test_directed_times.py", "test_directed_properties.py", "test_standing_properties.py"]
 # What is quick to load and to fail comes first; the next group runs only against what is still alive.
 STANDING = [[f"tests/consent/{name}" for name in group] for group in (TABLES, PROPERTIES)]
-DECIDING = ["test_decision.py", "test_decision_lifts.py", "test_decision_channels.py"]
+DECIDING = [
+    *("test_decision.py", "test_decision_lifts.py", "test_decision_channels.py"),
+    "test_decision_restricted.py",
+]
 DECISION = [[f"tests/governance/{name}" for name in DECIDING]]
 TARGETS = {
     "consent/rules.py": STANDING,
