@@ -43,7 +43,10 @@ KEPT: Final = FieldName("@held")
 WITHDRAWN: Final = FieldName("@withdrawn")
 """What stands for a field where the sweep deletes what was taken for a consent that was withdrawn."""
 GRACE_MS: Final = 30 * DAY_MS
-"""How long a withdrawn value stays closed before it goes: time to take it along, or to agree anew."""
+"""How long a withdrawn value stays closed before it goes: time to take it along, or to agree anew.
+
+The page of consents tells these thirty days to the person.
+"""
 
 _LAPSED: Final = (
     select(_cell.c.subject_id)
