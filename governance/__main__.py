@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
-from governance import commands, consentcommands, retentioncommands, rulecommands
+from governance import auditcommands, commands, consentcommands, retentioncommands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
@@ -80,8 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         add("retention", retentioncommands.run, "delete what has been kept long enough, in batches")
     )
     _add_notice(names.add_parser("notice", help="what people are told: list and publish it"), spoken)
-    audit = add("audit", commands.audit_verify, "the log: verify it from its bytes")
-    audit.add_argument("what", choices=["verify"])
+    auditcommands.add_to(names.add_parser("audit", help="the log: verify it from its bytes"), spoken)
     return parser
 
 

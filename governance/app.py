@@ -56,7 +56,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         gc.freeze()
         gc.enable()
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
-        signing = asyncio.create_task(service.checkpoints.keep_publishing(service.clock))
+        signing = asyncio.create_task(service.log.checkpoints.keep_publishing(service.clock))
         worker = Worker(service.delivering) if delivering else None
         if worker is not None:
             worker.start()
@@ -66,7 +66,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         signing.cancel()
         app.state.collector.close()
         with suppress(StoreError, LockStoreError, NotPublishedError, LogError):
-            service.checkpoints.publish(service.clock())
+            service.log.checkpoints.publish(service.clock())
         service.close()
 
     app = _application(lifespan)

@@ -13,7 +13,6 @@ from dataclasses import asdict
 from typing import Final
 
 from governance import seeding
-from governance.checkpoints import Checkpoints
 from governance.erasureledger import ErasureLedger
 from governance.settings import Profile, Settings, read_settings
 from governance.wiring import (
@@ -23,7 +22,6 @@ from governance.wiring import (
     initialise,
     load_ring,
     load_rules,
-    open_database,
     wall_clock,
 )
 from policies.book import packaged_rules
@@ -39,7 +37,8 @@ def settings() -> Settings:
     return read_settings(os.environ, packaged_rules())
 
 
-def _say(chosen: argparse.Namespace, document: object, text: str) -> None:
+def say(chosen: argparse.Namespace, document: object, text: str) -> None:
+    """Print the text, or the document where JSON was asked for."""
     print(json.dumps(document, ensure_ascii=False) if chosen.json else text)
 
 
@@ -47,7 +46,7 @@ def init(chosen: argparse.Namespace) -> int:
     """Make what is missing."""
     made = settings()
     initialise(made)
-    _say(
+    say(
         chosen,
         {"home": str(made.home)},
         f"已就绪 / ready: {made.home}\n下一步 / next: governance doctor, then governance serve",
@@ -86,14 +85,14 @@ def worker(chosen: argparse.Namespace) -> int:
         if chosen.once:
             made = service.delivering.round()
             service.tidy()
-            _say(chosen, {"attempts": made}, f"已尝试 {made} 次投递 / delivery attempts made")
+            say(chosen, {"attempts": made}, f"已尝试 {made} 次投递 / delivery attempts made")
             return DONE
         stopping = threading.Event()
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, lambda *_: stopping.set())
         worker = Worker(service.delivering, daily=service.tidy)
         worker.start()
-        _say(chosen, {"worker": "ready"}, "正在投递，按 Ctrl-C 结束 / delivering; Ctrl-C ends it")
+        say(chosen, {"worker": "ready"}, "正在投递，按 Ctrl-C 结束 / delivering; Ctrl-C ends it")
         sys.stdout.flush()
         stopping.wait()
         worker.stop()
@@ -108,7 +107,7 @@ def migrate(chosen: argparse.Namespace) -> int:
 
     current = settings()
     schema.migrate(current.database_url)
-    _say(chosen, {"revision": schema.expected_revision()}, f"schema {schema.expected_revision()}")
+    say(chosen, {"revision": schema.expected_revision()}, f"schema {schema.expected_revision()}")
     return DONE
 
 
@@ -132,7 +131,7 @@ def doctor(chosen: argparse.Namespace) -> int:
         else:
             found.append({"check": name, "well": True, "detail": note if isinstance(note, str) else ""})
     lines = [f"{'✓' if one['well'] else '✗'} {one['check']}  {one['detail']}".rstrip() for one in found]
-    _say(chosen, {"checks": found}, "\n".join(lines))
+    say(chosen, {"checks": found}, "\n".join(lines))
     return DONE if all(one["well"] for one in found) else FAILED
 
 
@@ -201,43 +200,8 @@ def explain(chosen: argparse.Namespace) -> int:
     lines = [explanation.as_text()]
     for one in rows or ():
         lines += ["", one.title, *(f"    {line}" for line in (*one.rows, *one.nearest))]
-    _say(chosen, document, "\n".join(lines))
+    say(chosen, document, "\n".join(lines))
     return DONE
-
-
-def audit_verify(chosen: argparse.Namespace) -> int:
-    """Verify the whole log; the exit code says what was found, the output names the first bad index."""
-    current = settings()
-    ring = load_ring(current)
-    database = open_database(current.database_url)
-    try:
-        checkpoints = Checkpoints(database, ring.log_key, current.lock_store)
-        report = checkpoints.verify()
-        copied = checkpoints.altered_copies() if report.exit == DONE else []
-    finally:
-        database.close()
-    first = report.first
-    document = {
-        "exit": int(report.exit) or int(bool(copied)),
-        "size": report.size,
-        "signed_size": report.signed_size,
-        "root": None if report.root is None else report.root.hex(),
-        "first_bad_index": None if first is None else first.first,
-        "findings": [
-            {"index": one.first, "zh": one.sentence("zh"), "en": one.sentence("en")}
-            for one in report.findings
-        ],
-        "altered_copies": [{"index": one.index, "column": one.column} for one in copied[:100]],
-    }
-    lines = [f"日志共 {report.size} 条，签名覆盖到 {report.signed_size} / {report.size} entries"]
-    lines += [f"✗ {one.sentence('zh')}\n  {one.sentence('en')}" for one in report.findings]
-    lines += [f"✗ 第 {one.index} 条的检索列 {one.column} 与正文不符 / copy differs" for one in copied[:100]]
-    if not document["exit"]:
-        lines.append("✓ 完整，未被改动 / complete and unaltered")
-    elif first is not None:
-        lines.append(f"first bad index: {first.first}")
-    _say(chosen, document, "\n".join(lines))
-    return int(report.exit) or int(bool(copied))
 
 
 def transitions(chosen: argparse.Namespace) -> int:
@@ -248,7 +212,7 @@ def transitions(chosen: argparse.Namespace) -> int:
     finally:
         service.close()
     head = "预演，没有改动任何事 / dry run, nothing was changed" if chosen.dry_run else "已执行 / done"
-    _say(
+    say(
         chosen,
         {"dry_run": chosen.dry_run, **report},
         "\n".join([head, *(f"{k} {v}" for k, v in report.items())]),
@@ -285,6 +249,6 @@ def _in_world(chosen: argparse.Namespace, service: Service) -> int:
         return DONE
     service.finder.ready()
     played = stage.play(service, keys, chosen.rounds)
-    service.checkpoints.publish(service.clock())
-    _say(chosen, {"played": played}, f"已记录 {played} 个决定 / decisions recorded")
+    service.log.checkpoints.publish(service.clock())
+    say(chosen, {"played": played}, f"已记录 {played} 个决定 / decisions recorded")
     return DONE

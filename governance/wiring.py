@@ -39,6 +39,7 @@ from governance.holds import Holds
 from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
+from governance.logroom import LogRoom
 from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
@@ -106,7 +107,7 @@ class Service:
     emergencies: Emergencies
     permits: PermitDesk
     sender: CodeSender | None
-    checkpoints: Checkpoints
+    log: LogRoom
     rights: Rights
     deciding: RightsDeciding
     erasing: Erasing
@@ -312,7 +313,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        checkpoints=checkpoints,
+        log=LogRoom(checkpoints),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

@@ -138,7 +138,7 @@ class Living:
 
     def verified(self) -> int:
         """Check the whole log from its bytes again; return how many entries it has."""
-        report = self.service.checkpoints.verify()
+        report = self.service.log.checkpoints.verify()
         assert (report.total, report.findings) == (0, ())
         return report.size
 

@@ -178,7 +178,7 @@ def test_a_certificate_verifies_with_the_published_key_and_another_library(house
 
 def test_a_restored_backup_does_not_bring_an_erased_member_back(house: Living) -> None:
     home, kept = house.settings.home, house.settings.home.with_name("kept")
-    house.service.checkpoints.publish(house.clock())
+    house.service.log.checkpoints.publish(house.clock())
     backup = None
     if house.engine == "sqlite":
         house.sql("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -83,7 +83,7 @@ def test_an_order_whose_commit_failed_is_carried_out_while_its_request_waits(hou
 @pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 def test_a_backup_from_before_a_revocation_does_not_bring_the_order_back(house: Living) -> None:
     request = ordered_in_vain(house)
-    house.service.checkpoints.publish(house.clock())
+    house.service.log.checkpoints.publish(house.clock())
     house.sql("PRAGMA wal_checkpoint(TRUNCATE)")
     file, lock = house.settings.home / "governance.sqlite", house.settings.lock_store
     shutil.copy(file, file.with_name("backup"))

@@ -185,10 +185,10 @@ def test_playing_asks_every_scene_of_the_real_gate(house: Living) -> None:
 
 def test_one_changed_byte_is_found_and_named_on_either_engine(house: Living) -> None:
     play(house.service, house.keys, 1)
-    house.service.checkpoints.publish(house.clock())
+    house.service.log.checkpoints.publish(house.clock())
     before = house.log()
     index = tamper(house.settings)
-    report = house.service.checkpoints.verify()
+    report = house.service.log.checkpoints.verify()
     assert report.exit == 1
     assert report.first is not None
     assert report.first.first == index

@@ -221,6 +221,6 @@ def test_a_database_with_the_schema_of_another_version_stops_the_start(tmp_path:
 
 def test_a_home_as_it_was_made_starts(tmp_path: Path) -> None:
     service = wiring.assemble(home_of(tmp_path))
-    standing = service.checkpoints.examine()
+    standing = service.log.checkpoints.examine()
     service.close()
     assert standing is Standing.OK

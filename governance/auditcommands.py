@@ -1,0 +1,56 @@
+"""``governance audit``: the log, for the operator and for whoever checks it.
+
+Exit codes of ``verify`` are the contract's: 0 as it should be, 1 altered, 2 rolled back or cut, 3 forked,
+4 not signed as it must be, 5 incomplete, 6 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from governance import commands
+from governance.checkpoints import Checkpoints
+from governance.wiring import load_ring, open_database
+
+
+def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> None:
+    """Declare the subcommands."""
+    names = audit.add_subparsers(dest="what", required=True, metavar="WHAT")
+    text = "check the whole log from its bytes"
+    one = names.add_parser("verify", help=text, description=text, parents=[spoken])
+    one.set_defaults(run=verify)
+
+
+def verify(chosen: argparse.Namespace) -> int:
+    """Verify the whole log; the exit code says what was found, the output names the first bad index."""
+    current = commands.settings()
+    ring = load_ring(current)
+    database = open_database(current.database_url)
+    try:
+        checkpoints = Checkpoints(database, ring.log_key, current.lock_store)
+        report = checkpoints.verify()
+        copied = checkpoints.altered_copies() if report.exit == commands.DONE else []
+    finally:
+        database.close()
+    first = report.first
+    document = {
+        "exit": int(report.exit) or int(bool(copied)),
+        "size": report.size,
+        "signed_size": report.signed_size,
+        "root": None if report.root is None else report.root.hex(),
+        "first_bad_index": None if first is None else first.first,
+        "findings": [
+            {"index": one.first, "zh": one.sentence("zh"), "en": one.sentence("en")}
+            for one in report.findings
+        ],
+        "altered_copies": [{"index": one.index, "column": one.column} for one in copied[:100]],
+    }
+    lines = [f"日志共 {report.size} 条，签名覆盖到 {report.signed_size} / {report.size} entries"]
+    lines += [f"✗ {one.sentence('zh')}\n  {one.sentence('en')}" for one in report.findings]
+    lines += [f"✗ 第 {one.index} 条的检索列 {one.column} 与正文不符 / copy differs" for one in copied[:100]]
+    if not document["exit"]:
+        lines.append("✓ 完整，未被改动 / complete and unaltered")
+    elif first is not None:
+        lines.append(f"first bad index: {first.first}")
+    commands.say(chosen, document, "\n".join(lines))
+    return int(report.exit) or int(bool(copied))
