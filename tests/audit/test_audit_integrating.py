@@ -177,7 +177,7 @@ def test_a_leaf_that_was_changed_while_it_waited_gets_no_place_and_the_log_says_
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE audit_tile SET data = substring(data FROM 1 FOR 32) || sha256('x') WHERE level = 0",
+        "UPDATE audit_tile SET data = sha256('x') || substring(data FROM 33) WHERE level = 0",
         "UPDATE audit_head SET root = sha256('x')",
         "UPDATE audit_head SET size = 1, frontier = substring(frontier FROM 1 FOR 32)",
         "DELETE FROM audit_tile",

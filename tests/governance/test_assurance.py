@@ -61,12 +61,9 @@ def test_a_health_value_is_told_under_a_signed_checkpoint_and_others_need_none(h
 def test_without_a_signature_no_health_value_is_told_and_the_entry_stays(house: Living) -> None:
     size = house.size()
     aside = lose_the_lock_store(house)
-    own = reading(world.GRANDMOTHER.id, world.GRANDMOTHER.id, PLAIN)
     both = [
-        reading(world.DOCTOR_CHEN.id, world.GRANDMOTHER.id, HEALTH)._replace(
-            purpose=Purpose("service.health")
-        ),
-        own._replace(purpose=Purpose("personal.access")),
+        reading(world.DOCTOR_CHEN.id, world.GRANDMOTHER.id, HEALTH),
+        reading(world.GRANDMOTHER.id, world.GRANDMOTHER.id, PLAIN, purpose="personal.access"),
     ]
     health, plain = house.service.gate.read(both, house.clock())
     assert isinstance(health, Unrecorded)
