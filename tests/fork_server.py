@@ -43,6 +43,11 @@ def serve(order: dict[str, Any], answers: int) -> None:
         from cached_gate import let_facts_grow_old  # noqa: PLC0415 - the negative control only
 
         let_facts_grow_old(service)
+    if order["variant"].startswith("dies:"):
+        from failpoints import arm  # noqa: PLC0415 - only servers that are to die
+
+        _, point, passes = order["variant"].split(":")
+        arm(point, int(passes))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)

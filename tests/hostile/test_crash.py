@@ -1,5 +1,6 @@
 """Serving processes are killed under load; what was acknowledged to anybody is in the log, and it verifies.
 
+By ``kill -9`` at any moment, and at the three moments that matter (``failpoints``), in turns.
 A kill -9 takes the process, not the machine: that the engine's commit reaches the disk is the engine's
 promise (``synchronous=FULL``, ``synchronous_commit=on``) and is not tested here.
 """
@@ -7,7 +8,6 @@ promise (``synchronous=FULL``, ``synchronous_commit=on``) and is not tested here
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import living
 import pytest
+from failpoints import POINTS
 from living import Living, Template
 from processes import Connection, ForkServer, Server
 
@@ -22,8 +23,8 @@ from audit.entry import Verdict
 from governance import world
 
 pytestmark = pytest.mark.crash
-ROUNDS: Mapping[str, int] = {"sqlite": 15, "postgres": 10}
-"""25 kills in all."""
+ROUNDS = 100
+"""On each engine: 200 kills in all."""
 CALLERS = 4
 TEXT = "【张家小铺】您的包裹已送达门口"
 
@@ -113,21 +114,24 @@ def test_what_was_acknowledged_survives_every_kill(
 ) -> None:
     house = living.revive(*seeded_copy)
     told = Acknowledged()
-    for _ in range(ROUNDS[house.engine]):
+    for turn in range(ROUNDS):
         told.rounds += 1
-        server = forks.start(house.settings.home, house.url)
+        point = (None, *POINTS)[turn % 4]
+        variant = "" if point is None else f"dies:{point}:{turn % 7}"
+        server = forks.start(house.settings.home, house.url, variant)
         threads = [threading.Thread(target=play, args=(server, house, told, part)) for part in range(CALLERS)]
         for thread in threads:
             thread.start()
-        # At another point of the traffic each time.
-        for _ in range(CALLERS + told.rounds):
-            told.enough.acquire()
-        server.kill()
+        if point is None:
+            # At another point of the traffic each time.
+            for _ in range(CALLERS + turn % 16):
+                told.enough.acquire()
+            server.kill()
         for thread in threads:
             thread.join()
         told.enough = threading.Semaphore(0)
     assert told.faults == []
-    assert min(len(told.decisions), len(told.messages), len(told.written)) >= ROUNDS[house.engine]
+    assert min(len(told.decisions), len(told.messages), len(told.written)) >= ROUNDS // 2
     # The house opens again by itself, and everything that anybody was told is there, in its place.
     house.service.close()
     reopened = living.assemble(house.settings, clock=house.clock)
