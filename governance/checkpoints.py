@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from audit import copies, ledger, publishing
-from audit.checkpoint import Signer
+from audit.checkpoint import Signer, open_checkpoint
 from audit.lockstore import LockStore, LockStoreError
 from audit.publishing import NotPublishedError, Standing
 from audit.reading import verify_database
@@ -61,6 +61,11 @@ class Checkpoints:
         signer = self._signer(self._origin())
         with self._database.reading() as tx:
             return publishing.examine(tx, LockStore(self._path), signer.key)
+
+    def signed(self) -> int:
+        """Return how many entries the note outside the database covers, whoever signed it."""
+        signer = self._signer(self._origin())
+        return open_checkpoint(LockStore(self._path).body(), [signer.key]).size
 
     def publish(self, now: int) -> int:
         """Sign the head if it has grown; return the size that is signed now."""

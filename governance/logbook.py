@@ -74,6 +74,7 @@ class Logbook:
         self._settling = _Turns(self._integrate)
         self._signing = _Turns(self._sign)
         self._signed = 0
+        self._wanted = 0
 
     def settle(self) -> None:
         """Give everything that is committed its place, so that whoever reads the log now reads all of it.
@@ -97,6 +98,7 @@ class Logbook:
             placed = self._placed(recorded)
             size = 1 + max(one.index for one in placed if one.index is not None)
             if self._signed < size:
+                self._wanted = max(self._wanted, size)
                 self._signing.take()
             if self._signed < size:
                 raise NotAssuredError
@@ -134,8 +136,9 @@ class Logbook:
             except NotPublishedError as error:
                 if error.standing is not Standing.OK:
                     raise
-            else:
-                return  # another signer was faster until now, and has signed at least as much
+                self._signed = self._checkpoints.signed()  # another signer was faster; for us too, perhaps
+            if self._signed >= self._wanted:
+                return
         raise NotPublishedError(Standing.OK)
 
     async def keep_settled(self) -> None:

@@ -19,7 +19,7 @@ from governance import world
 
 VIEWER, HIDER, EMPTY, OTHER = world.GRANDMOTHER, world.LI_QIANG, world.ZHANG_LI, world.ZHANG_LI
 PURPOSE, FIELD = "family.care", "viewing_history"
-_MARKS = re.compile(r'(?:dec|req)_[0-9a-f-]{36}|(?<="receipt":)\d+')
+_MARKS = re.compile(r'(?:dec|req|aud)_[0-9a-f-]{36}|(?<="receipt":)(?:\d+|null)')
 
 
 @pytest.fixture
