@@ -42,7 +42,7 @@ class NoteError(ValueError):
 
 
 class SpellingError(NoteError):
-    """Something in base64 has bits set that count for nothing: well-formed to some, and never what we sign."""
+    """Something in base64 has bits set that count for nothing: well-formed to some, never what was signed."""
 
 
 class Key(NamedTuple):
