@@ -61,6 +61,7 @@ from governance.sqlite import SqliteDatabase
 from governance.transitions import Transitions
 from governance.vault import Vault
 from governance.webhooks import Webhooks
+from governance.witnesstargets import witnessing_of
 from policies.archive import book_of, pack
 from policies.book import load_book
 from policies.distributions import refuse_twin_distributions
@@ -313,7 +314,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints),
+        log=LogRoom(checkpoints, witnessing_of(settings, database, egress, clock)),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,
