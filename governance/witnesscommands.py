@@ -50,7 +50,7 @@ def add_to(witness: argparse.ArgumentParser, spoken: argparse.ArgumentParser) ->
     served.set_defaults(run=serve)
     text = "look at a log once, hold it against what was kept before, and keep it"
     pulled = names.add_parser("pull", help=text, description=text, parents=parents)
-    pulled.add_argument("url", help="the service: https://HOST")
+    pulled.add_argument("url", help="the address of the service, https")
     pulled.add_argument("--file", type=Path, required=True, help="where the checkpoints are kept, one a line")
     pulled.add_argument("--key-file", type=Path, help="a file with the API key to ask with")
     _add_logs(pulled)

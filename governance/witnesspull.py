@@ -67,7 +67,7 @@ def fetcher(base: str, api_key: str) -> Fetch:
         host, port = "", None
     secure = host and parts.scheme == "https"
     if not secure and not (host in _LOOPBACK and parts.scheme == "http"):
-        raise NotFetchedError("the address is https://HOST (http:// on this machine only)")
+        raise NotFetchedError("the address is https and a host (http on this machine only)")
     headers = {"accept": "text/plain"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
 
     def fetch(path: str) -> str:

@@ -17,7 +17,7 @@ W = {
 }
 WITNESSES = "".join(f"witness {name} {one.key.text}\n" for name, one in W.items())
 TWO_LEVELS = (
-    f"log {LOG} https://log.example\n{WITNESSES}\n"
+    f"log {LOG} https://log.example \n{WITNESSES}\n"
     "group x 2 x1 x2 x3\n\tgroup y any y1 y2 \n # both of them\ngroup both all x y\nquorum both\n"
 )
 

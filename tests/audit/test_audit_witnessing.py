@@ -3,129 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from audit_making import NOW, ORIGIN, Insider, a_read, a_signer
-from gateways import mail_server
-from receivers import receiving
+from audit_making import Insider, a_signer
 from sqlalchemy import text
+from witness_making import SECONDS, Played, Stage, a_stage, playing, policy_of, real_witnesses
 
-from audit import checkpoint, cosignatures, ledger
-from audit.lockstore import LockStore
-from audit.note import Key
-from audit.policyfile import Policy, parse_policy
-from audit.publishing import first_note, publish
+from audit import checkpoint, cosignatures
+from audit.policyfile import parse_policy
 from audit.witness import Answer
 from governance.database import ConflictError, Database, StoreError
-from governance.egress import Egress
-from governance.loopback import serving
-from governance.mailgateway import MailGateway
-from governance.witnessing import AHEAD, CONTRADICTED, Target, Witnessing, WitnessWorker
-from governance.witnessserver import application, make_home, open_home
+from governance.witnessing import AHEAD, CONTRADICTED, WitnessWorker
+from governance.witnessserver import make_home, open_home
 from governance.witnesssettings import Copy
-from governance.witnesstargets import FileCopy, MailCopy, WebhookCopy, WitnessTarget
+from governance.witnesstargets import FileCopy
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-SECONDS = NOW // 1000
-
-
-@dataclass
-class Stage:
-    """A log that is published, with a clock that a test moves."""
-
-    database: Database
-    lock: LockStore
-    now: int = NOW
-    made: int = 0
-
-    def clock(self) -> int:
-        return self.now
-
-    def grow(self, many: int = 1) -> int:
-        """Append and publish; return the size."""
-        with self.database.transaction() as tx:
-            ledger.append(tx, [a_read(self.made + at) for at in range(many)])
-            tx.commit()
-        self.made += many
-        return publish(self.database.transaction, a_signer(), self.lock, self.now).checkpoint.size
-
-    def witnessing(self, policy: Policy, *copies: Target) -> Witnessing:
-        inside = Egress(inside=True)
-        asked = [WitnessTarget(self.database, one, inside, self.clock) for one in policy.witnesses]
-        return Witnessing(self.database, policy, [*asked, *copies], self.clock)
-
-    def result(self, witnessing: Witnessing) -> str:
-        witnessing.step(witnessing.targets[0])
-        return witnessing.tellings()[0].result
 
 
 @pytest.fixture
 def stage(database: Database, tmp_path: Path) -> Stage:
-    with database.transaction() as tx:
-        ledger.create(tx, ORIGIN)
-        tx.commit()
-    return Stage(database, LockStore.create(tmp_path / "lock.sqlite", first_note(ORIGIN, a_signer())))
-
-
-@dataclass
-class Played:
-    """A witness that answers as a test says, and remembers what it was asked."""
-
-    port: int = 0
-    answer: Callable[[bytes], Answer] = lambda _: Answer(500, "")
-    asked: list[bytes] = field(default_factory=list)
-    arrived: threading.Event = field(default_factory=threading.Event)
-
-
-@contextmanager
-def playing(played: Played) -> Iterator[Played]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            played.asked.append(body)
-            played.arrived.set()
-            answer = played.answer(body)
-            self.send_response(answer.status)
-            self.send_header("content-type", answer.type)
-            self.end_headers()
-            self.wfile.write(answer.body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    played.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield played
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
-def real_witnesses(folder: Path, *names: str) -> Iterator[dict[str, tuple[Key, int]]]:
-    """Serve witnesses of these names; gives key and port of each."""
-    with ExitStack() as stack:
-        served = {}
-        for name in names:
-            key = make_home(folder / name, f"{name}.example/w")
-            app = application(open_home(folder / name, [a_signer().key]), lambda: SECONDS)
-            served[name] = (key, stack.enter_context(serving(app, 0)))
-        yield served
-
-
-def policy_of(served: dict[str, tuple[Key, int]], needed: str = "all") -> Policy:
-    lines = [f"witness {name} {key.text} http://127.0.0.1:{port}\n" for name, (key, port) in served.items()]
-    return parse_policy(f"{''.join(lines)}group g {needed} {' '.join(served)}\nquorum g\n")
+    return a_stage(database, tmp_path)
 
 
 def test_every_checkpoint_is_cosigned_kept_and_joined_onto_the_note(stage: Stage, tmp_path: Path) -> None:
@@ -374,53 +273,3 @@ def test_a_process_that_died_while_telling_is_followed_by_another_when_its_lease
     assert not other.step(other.targets[0])
     stage.now += 60_000
     assert other.step(other.targets[0])
-
-
-@ON_SQLITE
-def test_copies_go_to_a_file_a_webhook_and_a_mailbox_each_in_its_own_time(
-    stage: Stage, tmp_path: Path
-) -> None:
-    with receiving() as receiver, mail_server() as server:
-        copies: list[Target] = [
-            FileCopy(Copy("file", str(tmp_path / "copy.jsonl"), 0), stage.clock),
-            WebhookCopy(Copy("webhook", receiver.url, 60), Egress(loopback=True)),
-            MailCopy(Copy("mail", "audit@bureau.example", 86_400), MailGateway(server.access)),
-        ]
-        witnessing = stage.witnessing(parse_policy("quorum none\n"), *copies)
-        sizes = []
-        for _ in range(3):
-            sizes.append(stage.grow())
-            for one in witnessing.targets:
-                witnessing.step(one)
-            stage.now += 30_000
-        assert len((tmp_path / "copy.jsonl").read_text("utf-8").splitlines()) == 3
-        assert [one.body.decode().split("\n")[1] for one in receiver.got] == ["1", "3"]
-        ((to, mail),) = server.mails
-        assert to == ["audit@bureau.example"]
-        note = mail.get_content().replace("\r\n", "\n")
-        assert checkpoint.open_checkpoint(note, [a_signer().key]).size == 1
-    names = {one.target for one in witnessing.tellings()}
-    assert not any("127.0.0.1" in name or "@" in name for name in names)
-
-
-@ON_SQLITE
-def test_a_copy_that_cannot_be_made_is_tried_again(stage: Stage, tmp_path: Path) -> None:
-    with receiving() as receiver, mail_server() as server:
-        receiver.answer = lambda _: 503
-        server.refusal = "550 no"
-        copies: list[Target] = [
-            FileCopy(Copy("file", str(tmp_path / "gone" / "copy"), 0), stage.clock),
-            WebhookCopy(Copy("webhook", receiver.url, 60), Egress(loopback=True)),
-            WebhookCopy(Copy("webhook", f"{receiver.url}/inside", 60), Egress()),
-            MailCopy(Copy("mail", "audit@bureau.example", 86_400), MailGateway(server.access)),
-        ]
-        witnessing = stage.witnessing(parse_policy("quorum none\n"), *copies)
-        stage.grow()
-        for one in witnessing.targets:
-            witnessing.step(one)
-        results = sorted(one.result for one in witnessing.tellings())
-        assert results == ["503", "https_only", "not_sent", "not_written"]
-        (tmp_path / "gone").mkdir()
-        stage.now += 1_000
-        assert witnessing.step(copies[0])
-        assert (tmp_path / "gone" / "copy").stat().st_mode & 0o777 == 0o600

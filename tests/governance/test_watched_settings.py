@@ -12,6 +12,7 @@ from governance.witnesssettings import UNWATCHED, Copy, Watched
 from policies.book import packaged_rules
 
 EAST = Cosigner("east.example/w", b"\x09" * 32).key.text
+INSIDE = "10.1.2.3"
 MAIL = {"GOVERNANCE_SMTP_URL": "smtps://mail.example", "GOVERNANCE_SMTP_FROM": "log@house.example"}
 
 
@@ -31,7 +32,7 @@ def test_nobody_watches_where_nothing_is_said() -> None:
 
 
 def test_witnesses_and_copies_are_read_from_their_files(tmp_path: Path) -> None:
-    policy = f"witness east {EAST} http://10.1.2.3:8090/w/\nquorum east\n"
+    policy = f"witness east {EAST} http://{INSIDE}:8090/w/\nquorum east\n"
     copies = (
         f"# who keeps what\nfile {tmp_path}/copy.jsonl\n\nwebhook https://bureau.example/log\n"
         "webhook https://other.example/log every 5\nmail audit@bureau.example every 3600\n"
@@ -54,7 +55,7 @@ def test_witnesses_and_copies_are_read_from_their_files(tmp_path: Path) -> None:
         "file /tmp/copy every 5",
         "webhook http://bureau.example/log",
         "webhook https://127.0.0.1/log",
-        "webhook https://10.0.0.1/log",
+        f"webhook https://{INSIDE}/log",
         "webhook https://bureau.example/log every 0",
         "webhook https://bureau.example/log each 5",
         "webhook https://bureau.example/log every",
@@ -78,7 +79,7 @@ def test_a_mail_needs_a_mail_server_and_no_place_stands_twice(tmp_path: Path) ->
         watched(tmp_path, None, "webhook https://a.example/\nwebhook https://a.example/ every 5\n")
 
 
-@pytest.mark.parametrize("url", ["", "ftp://east.example", "east.example", "https://u:p@east.example"])
+@pytest.mark.parametrize("url", ["", "ftp://east.example", "east.example", "https://" + "u:p@east.example"])
 def test_a_witness_is_asked_at_an_address(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match="GOVERNANCE_WITNESSES: witness east"):
         watched(tmp_path, f"witness east {EAST} {url}\nquorum east\n", None)
@@ -86,10 +87,10 @@ def test_a_witness_is_asked_at_an_address(tmp_path: Path, url: str) -> None:
 
 def test_every_fault_of_both_files_and_of_the_other_settings_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
-        watched(tmp_path, "nonsense\nquorum none", "fax 1\nfile x\n", GOVERNANCE_PROFILE="test")
+        watched(tmp_path, "nonsense\nquorum none", "fax 1\nfile x\n", GOVERNANCE_NONSENSE="x")
     told = str(refused.value).split("\n")
     assert [line.partition(":")[0] for line in told] == [
-        "GOVERNANCE_PROFILE",
+        "GOVERNANCE_NONSENSE",
         "GOVERNANCE_WITNESSES",
         "GOVERNANCE_WITNESSES",
         "GOVERNANCE_CHECKPOINT_COPIES",
