@@ -202,7 +202,7 @@ def initialise(settings: Settings) -> None:
     migrate(settings.database_url)
     database = open_database(settings.database_url)
     try:
-        checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
+        checkpoints = Checkpoints(database, ring, settings.lock_store)
         checkpoints.create_log(f"{ring.tenant}.governance/audit/main")
         keeper = _keeper(database, ring, Finder())
         desk = RuleDesk(database, keeper)
@@ -261,7 +261,7 @@ def _wired(
     *,
     examine: bool,
 ) -> Service:
-    checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
+    checkpoints = Checkpoints(database, ring, settings.lock_store)
     if examine:
         _refuse_another_schema(database)
         _refuse_unless_sound(checkpoints)
