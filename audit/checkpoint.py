@@ -1,4 +1,4 @@
-"""Signing and opening checkpoints of the log with Ed25519.
+"""Signing and opening checkpoints with Ed25519, as a log and as a witness.
 
 Promises notes in C2SP form, byte for byte, that any transparency-log tool can check. The private key is
 given in as 32 bytes and appears in no repr; where it is kept is not this module's affair.
@@ -24,15 +24,34 @@ class Signer:
         self._private = Ed25519PrivateKey.from_private_bytes(private)
         self.key = note.key_of(name, self._private.public_key().public_bytes_raw())
 
+    def signature(self, text: str) -> Signature:
+        """Return the signature over ``text``, which ends in a newline."""
+        return Signature(self.key.name, self.key.id, self._private.sign(text.encode()))
+
     def sign(self, text: str) -> str:
-        """Return the note over ``text``, which ends in a newline."""
-        signature = Signature(self.key.name, self.key.id, self._private.sign(text.encode()))
-        return note.write(text, [signature])
+        """Return the note over ``text``."""
+        return note.write(text, [self.signature(text)])
 
 
-def sign(signer: Signer, checkpoint: Checkpoint) -> str:
-    """Return the signed checkpoint."""
-    return signer.sign(checkpoint.text)
+class Cosigner:
+    """Holds a witness's signing key under its name."""
+
+    __slots__ = ("_private", "key")
+
+    def __init__(self, name: str, private: bytes) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(private)
+        self.key = note.key_of(name, self._private.public_key().public_bytes_raw(), note.COSIGNATURE)
+
+    def cosign(self, text: str, t: int) -> Signature:
+        """Return the cosignature over a checkpoint's text, made at ``t`` (seconds since the epoch)."""
+        signed = t.to_bytes(note.TIME_BYTES, "big") + self._private.sign(note.cosigned(text, t))
+        return Signature(self.key.name, self.key.id, signed)
+
+
+def sign(signer: Signer, checkpoint: Checkpoint, *others: Signer) -> str:
+    """Return the signed checkpoint; ``others`` sign beside, where one key takes over from another."""
+    signatures = [one.signature(checkpoint.text) for one in (signer, *others)]
+    return note.write(checkpoint.text, signatures)
 
 
 def check(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -57,6 +76,6 @@ def open_checkpoint(text: str, keys: Iterable[Key]) -> Checkpoint:
     """Return the checkpoint in a signed note.
 
     Raises:
-        NoteError: as ``open_note``, or the text is no checkpoint.
+        NoteError: as ``open_note``, the text is no checkpoint, or the key may not sign one of this size.
     """
-    return note.parse_checkpoint(open_note(text, keys).text)
+    return note.open_checkpoint(text, keys, check)

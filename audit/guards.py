@@ -1,8 +1,8 @@
 """Triggers that keep the log append-only, for both engines.
 
-Promises that an UPDATE, a DELETE, a TRUNCATE or a replacing INSERT on entries and checkpoints fails, and
-that a tile only grows at its end. They stop mistakes and ordinary accounts. They are no evidence: whoever
-owns the database can drop them, and then the tree and what lies outside the database tell.
+Promises that an UPDATE, a DELETE, a TRUNCATE or a replacing INSERT on entries, checkpoints and cosignatures
+fails, and that a tile only grows at its end. They stop mistakes and ordinary accounts. They are no evidence:
+whoever owns the database can drop them, and then the tree and what lies outside the database tell.
 Statements are idempotent and hold no percent sign, so DDL events and migrations run the same strings.
 """
 
@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from typing import Final
 
-APPEND_ONLY: Final = ("audit_entry", "audit_checkpoint")
+APPEND_ONLY: Final = ("audit_entry", "audit_checkpoint", "audit_cosignature")
 GROW_ONLY: Final = "audit_tile"
 LEAVES_ONLY: Final = "audit_pending"
 """Rows go from here into the log, as they were written; only PostgreSQL puts any here."""
-_KEY: Final = {"audit_entry": "leaf_index", "audit_checkpoint": "size"}
+_KEY: Final = {
+    "audit_entry": ("leaf_index",),
+    "audit_checkpoint": ("size",),
+    "audit_cosignature": ("size", "witness"),
+}
 
 
 def _sqlite_refuse(table: str, verb: str, condition: str = "") -> str:
@@ -34,8 +38,8 @@ def _sqlite(table: str) -> tuple[str, ...]:
         )
         return _sqlite_refuse(table, "UPDATE", f"WHEN NOT ({grows})"), _sqlite_refuse(table, "DELETE")
     # INSERT OR REPLACE deletes without firing delete triggers.
-    key = _KEY[table]
-    taken = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608 (our own two names)
+    same = " AND ".join(f"{key} = NEW.{key}" for key in _KEY[table])
+    taken = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 (our own names)
     return (
         _sqlite_refuse(table, "UPDATE"),
         _sqlite_refuse(table, "DELETE"),

@@ -40,7 +40,7 @@ class LockStore:
             path.touch(mode=0o600, exist_ok=False)
         except OSError:
             raise LockStoreError("the lock store cannot be created here; is there one already?") from None
-        connection = _connection(path)
+        connection = connection_to(path)
         try:
             connection.execute(f"PRAGMA application_id={_APPLICATION}")
             with connection:
@@ -57,7 +57,7 @@ class LockStore:
             LockStoreError: the file is missing or is no lock store.
         """
         try:
-            connection = _connection(self._path)
+            connection = connection_to(self._path)
             try:
                 found = connection.execute("SELECT body FROM lock").fetchall()
             finally:
@@ -75,7 +75,7 @@ class LockStore:
             LockStoreError: the file could not be written.
         """
         try:
-            connection = _connection(self._path)
+            connection = connection_to(self._path)
             try:
                 connection.execute("UPDATE lock SET body = ? WHERE body = ?", (new, old))
                 return connection.changes() == 1
@@ -85,7 +85,8 @@ class LockStore:
             raise LockStoreError("the lock store cannot be written") from None
 
 
-def _connection(path: Path) -> apsw.Connection:
+def connection_to(path: Path) -> apsw.Connection:
+    """Open a file whose commits are on disk when they return; a missing file is an ``apsw.Error``."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(_BUSY_MS)
     for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "fullfsync=ON", "trusted_schema=OFF"):

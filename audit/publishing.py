@@ -2,7 +2,8 @@
 
 Promises that a head is signed only after it is durable and shown, from the tiles, to extend the last one
 signed, and that the note outside the database moves first, by compare-and-swap: a crash in between is
-mended by the next call, and two signers cannot fork the log. The order is Sunlight's.
+mended by the next call, and two signers cannot fork the log. The order is Sunlight's. Which key signs is
+asked after the head was read, so that a key that is being replaced signs nothing of what follows.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import Final, NoReturn, Protocol
 from sqlalchemy import bindparam, select, text
 
 from audit import ledger
-from audit.checkpoint import Signer, open_checkpoint, sign
+from audit.checkpoint import Signer, sign
 from audit.heads import Head
 from audit.lockstore import LockStore
-from audit.note import Checkpoint, Key, NoteError
+from audit.note import Checkpoint, NoteError
 from audit.reading import tile_fetch
 from audit.records import AuditCheckpoint
+from audit.rotation import Hands, Signing, terms_of
 from audit.tiles import TileError, node_reader
 from audit.tree import EMPTY_ROOT, consistency, extends
 from policies.transaction import Transaction
@@ -68,14 +70,19 @@ class NotPublishedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A checkpoint that is signed and stored; ``fresh`` when this call signed it."""
+    """A checkpoint that is signed and stored; ``fresh`` when this call signed it.
+
+    ``rotated_at``: the coming key has signed by now, and the one before ends with this size. The ring may
+    let it take over.
+    """
 
     checkpoint: Checkpoint
     note: str
     fresh: bool
+    rotated_at: int | None = None
 
 
-def examine(tx: Transaction, lock: LockStore, key: Key) -> Standing:
+def examine(tx: Transaction, lock: LockStore, signer: Signer | Hands) -> Standing:
     """Tell whether the log in the database extends the checkpoint kept outside it.
 
     Raises:
@@ -83,14 +90,15 @@ def examine(tx: Transaction, lock: LockStore, key: Key) -> Standing:
         LockStoreError: there is no lock store.
     """
     body = lock.body()  # before the head is read: it can only have grown since
+    head = ledger.head(tx)
     try:
-        signed = open_checkpoint(body, [key])
+        signed = terms_of(tx, head.size, _signing(signer)).open(body)
     except NoteError:
         return Standing.FORGED
-    return _standing(tx, signed, ledger.head(tx))
+    return _standing(tx, signed, head)
 
 
-def publish(transaction: Opener, signer: Signer, lock: LockStore, now: int) -> Published:
+def publish(transaction: Opener, signer: Signer | Hands, lock: LockStore, now: int) -> Published:
     """Sign the log's head as it is and publish it; does nothing when it has been signed already.
 
     Raises:
@@ -99,29 +107,38 @@ def publish(transaction: Opener, signer: Signer, lock: LockStore, now: int) -> P
         LockStoreError: the lock store is missing or cannot be written.
     """
     body = lock.body()
-    try:
-        signed = open_checkpoint(body, [signer.key])
-    except NoteError:
-        raise NotPublishedError(Standing.FORGED) from None
     with transaction() as tx:
         head = ledger.head(tx)
+        terms = terms_of(tx, head.size, _signing(signer))
+        try:
+            signed = terms.open(body)
+        except NoteError:
+            raise NotPublishedError(Standing.FORGED) from None
         standing = _standing(tx, signed, head)
         if standing is not Standing.OK:
             raise NotPublishedError(standing)
         # A crash after the swap below leaves the newest note outside only. Mend that first.
         _store(tx, signed.size, body, now)
         tx.commit()
+    at = terms.rotated_at
     if head.size == signed.size:
-        return Published(signed, body, fresh=False)
+        return Published(signed, body, fresh=False, rotated_at=at)
     checkpoint = Checkpoint(head.origin, head.size, head.root)
-    note = sign(signer, checkpoint)
+    signers = terms.signers(signed.size, head.size)
+    if not signers:  # the key took over beyond this head: whoever made it so has signed beyond as well
+        raise NotPublishedError(Standing.OK)
+    note = sign(signers[0], checkpoint, *signers[1:])
     # A crash before this line: nothing has happened. After it: the note is out, the next call stores it.
     if not lock.swap(body, note):
         raise NotPublishedError(Standing.OK)
     with transaction() as tx:
         _store(tx, checkpoint.size, note, now)
         tx.commit()
-    return Published(checkpoint, note, fresh=True)
+    return Published(checkpoint, note, fresh=True, rotated_at=at)
+
+
+def _signing(signer: Signer | Hands) -> Signing:
+    return Signing(signer) if isinstance(signer, Signer) else signer()
 
 
 def first_note(origin: str, signer: Signer) -> str:

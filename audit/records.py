@@ -116,6 +116,19 @@ class AuditCheckpoint(_Record, table=True):
     t: int = Field(sa_column=_number())
 
 
+class AuditCosignature(_Record, table=True):
+    """What a witness signed of the checkpoint of a size: its verifier key, its line, and when (milliseconds).
+
+    An untrusted copy like the notes themselves: whoever reads a line checks it under a key known elsewhere.
+    """
+
+    __tablename__ = "audit_cosignature"
+    size: int = Field(sa_column=_number(key=True))
+    witness: str = Field(sa_column=_text(key=True))
+    line: str = Field(sa_column=_text())
+    t: int = Field(sa_column=_number())
+
+
 class SubjectPseudonym(_Record, table=True):
     """Under which random name the log knows a subject. Deleting the row makes the log forget who it was."""
 
@@ -128,7 +141,13 @@ class SubjectPseudonym(_Record, table=True):
 GUARDS_SQLITE = guards.GUARDS_SQLITE
 GUARDS_POSTGRESQL = guards.GUARDS_POSTGRESQL
 
-for _table in (AuditEntry.__table__, AuditCheckpoint.__table__, AuditTile.__table__, AuditPending.__table__):
+for _table in (
+    AuditEntry.__table__,
+    AuditCheckpoint.__table__,
+    AuditCosignature.__table__,
+    AuditTile.__table__,
+    AuditPending.__table__,
+):
     for _dialect, _statements in (("sqlite", guards.SQLITE), ("postgresql", guards.POSTGRESQL)):
         for _statement in _statements[_table.name]:
             event.listen(_table, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

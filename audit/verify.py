@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from audit import ed25519
 from audit.comparing import Comparison, Tiles
-from audit.note import Check, Key, NoteError, open_note, parse, parse_checkpoint
+from audit.note import Check, Key, NoteError, open_checkpoint, parse, parse_checkpoint
 from audit.tiles import HEIGHT, WIDTH, hashes_in, tile_root
 from audit.tree import EMPTY, EMPTY_ROOT, HASH_BYTES, Frontier, extend, frontier_of_bytes, root
 from audit.verdicts import Finding, Findings, Report, What
@@ -55,7 +55,8 @@ def verify(
     """Check a log and report.
 
     ``leaves`` come in ascending index and end at the head's size; ``checkpoints`` are the notes stored with
-    the log, ``lock`` is the note kept outside it, ``keys`` are the log's keys known from elsewhere.
+    the log, ``lock`` is the note kept outside it, ``keys`` are the log's keys known from elsewhere, each with
+    the sizes that it may sign.
     """
     if head is None:
         return Report(0, EMPTY_ROOT, 0, (Finding(What.NO_HEAD, 0, 0),), 1)
@@ -92,7 +93,7 @@ def _marks(
     marks = [_Mark(head.size, _HEAD, head.root)]
     for source, note in notes:
         try:
-            signed = parse_checkpoint(open_note(note, keys, check).text)
+            signed = open_checkpoint(note, keys, check)
         except NoteError:
             findings.note(What.FORGED, _claimed_size(note))
             continue

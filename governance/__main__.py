@@ -19,6 +19,8 @@ from governance.database import SchemaError, StoreError
 from governance.settings import SettingsError
 from governance.tampering import NothingToTamperError
 from governance.wiring import StartError
+from governance.witnesspull import NotFetchedError, NotKeptError
+from governance.witnessserver import WitnessHomeError
 from policies.book import BookError
 from policies.distributions import TwinDistributionsError
 
@@ -32,6 +34,9 @@ _EXPECTED = (
     StoreError,
     TwinDistributionsError,
     NothingToTamperError,
+    WitnessHomeError,
+    NotFetchedError,
+    NotKeptError,
 )
 
 

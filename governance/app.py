@@ -43,6 +43,7 @@ from governance.database import StoreError
 from governance.delivering import Worker
 from governance.door import Door, on_http, on_invalid, walks_of
 from governance.wiring import Service
+from governance.witnessing import WitnessWorker
 
 
 def build(service: Service, *, delivering: bool = False) -> FastAPI:
@@ -61,9 +62,12 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         worker = Worker(service.delivering) if delivering else None
         if worker is not None:
             worker.start()
+        watched = WitnessWorker(service.log.witnessing)
+        watched.start()
         yield
         if worker is not None:
             await asyncio.to_thread(worker.stop)
+        await asyncio.to_thread(watched.stop)
         signing.cancel()
         settling.cancel()
         app.state.collector.close()

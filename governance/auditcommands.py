@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from governance import commands
+from governance import commands, keycommands, witnesscommands
 from governance.checkpoints import Checkpoints
 from governance.wiring import load_ring, open_database
 
@@ -19,6 +19,8 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     text = "check the whole log from its bytes"
     one = names.add_parser("verify", help=text, description=text, parents=[spoken])
     one.set_defaults(run=verify)
+    keycommands.add_to(names.add_parser("rotate-key", help="replace the log's signing key", parents=[spoken]))
+    witnesscommands.add_to(names.add_parser("witness", help="who vouches that the log only grows"), spoken)
 
 
 def verify(chosen: argparse.Namespace) -> int:
@@ -27,7 +29,7 @@ def verify(chosen: argparse.Namespace) -> int:
     ring = load_ring(current)
     database = open_database(current.database_url)
     try:
-        checkpoints = Checkpoints(database, ring.log_key, current.lock_store)
+        checkpoints = Checkpoints(database, ring, current.lock_store)
         report = checkpoints.verify()
         copied = checkpoints.altered_copies() if report.exit == commands.DONE else []
     finally:

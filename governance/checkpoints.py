@@ -3,6 +3,7 @@
 The lock store lies beside the key ring, not in the database: a database that was rolled back, restored or
 forked disagrees with it, and the service then does not start. Order: entries durable, compare-and-swap in
 the lock store, then the copy in the database. Several workers may try; one wins, the others try later.
+The key that signs can be replaced while they run (``audit.rotation``): each asks the ring anew.
 """
 
 from __future__ import annotations
@@ -10,27 +11,48 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from audit import copies, ledger, publishing
+from audit import copies, ledger, publishing, rotation
 from audit.checkpoint import Signer, open_checkpoint
 from audit.lockstore import LockStore, LockStoreError
-from audit.publishing import NotPublishedError, Standing
+from audit.note import Key, key_of
+from audit.publishing import NotPublishedError, Published, Standing
 from audit.reading import verify_database
+from audit.rotation import Coming, Signing
 from audit.verdicts import Report
 from governance.database import Database, StoreError
+from redaction.logkeys import LogKeys
 
 _PERIOD_S: Final = 1.0
+_TRIES: Final = 100
 _log = logging.getLogger("governance.checkpoints")
+
+
+class Ring(Protocol):
+    """The part of the key ring that signs the log (``redaction.keys.KeyRing``)."""
+
+    def log_keys(self) -> LogKeys:
+        """Return the log's keys as the ring's file holds them now."""
+        ...
+
+    def prepare_rotation(self, since: int) -> LogKeys:
+        """Put a key that is to follow into the ring, unless there is one."""
+        ...
+
+    def finish_rotation(self, last: int) -> LogKeys:
+        """Let the coming key take over; the one before signs nothing larger than ``last``."""
+        ...
 
 
 class Checkpoints:
     """The signing desk of one log."""
 
-    def __init__(self, database: Database, log_key: bytes, path: Path) -> None:
+    def __init__(self, database: Database, ring: Ring, path: Path) -> None:
         self._database = database
-        self._log_key = log_key
+        self._ring = ring
         self._path = path
 
     def create_log(self, origin: str) -> None:
@@ -47,36 +69,86 @@ class Checkpoints:
                 raise LockStoreError(
                     "the lock store of an existing log is missing; restore it from its backup"
                 )
-            LockStore.create(self._path, publishing.first_note(origin, self._signer(head.origin)))
+            signer = Signer(head.origin, self._ring.log_keys().current)
+            LockStore.create(self._path, publishing.first_note(origin, signer))
 
-    def _signer(self, origin: str) -> Signer:
-        return Signer(origin, self._log_key)
+    def _signing(self, origin: str) -> Signing:
+        keys = self._ring.log_keys()
+        first, retired = 0, []
+        for one in keys.retired:
+            retired.append(key_of(origin, one.public)._replace(first=first, last=one.last))
+            first = one.last + 1
+        follows = None if keys.coming is None else Coming(Signer(origin, keys.coming.seed), keys.coming.since)
+        return Signing(Signer(origin, keys.current), tuple(retired), follows)
 
     def _origin(self) -> str:
         with self._database.reading() as tx:
             return ledger.head(tx).origin
 
+    def log_keys(self) -> tuple[Key, ...]:
+        """Return every key that has signed the log, each with the checkpoints that it may sign."""
+        with self._database.reading() as tx:
+            head = ledger.head(tx)
+            return rotation.terms_of(tx, head.size, self._signing(head.origin)).keys
+
     def examine(self) -> Standing:
         """Say whether the database's log extends what was last signed."""
-        signer = self._signer(self._origin())
+        hands = partial(self._signing, self._origin())
         with self._database.reading() as tx:
-            return publishing.examine(tx, LockStore(self._path), signer.key)
+            return publishing.examine(tx, LockStore(self._path), hands)
 
     def signed(self) -> int:
         """Return how many entries the note outside the database covers, whoever signed it."""
-        signer = self._signer(self._origin())
-        return open_checkpoint(LockStore(self._path).body(), [signer.key]).size
+        return open_checkpoint(LockStore(self._path).body(), self.log_keys()).size
 
     def publish(self, now: int) -> int:
         """Sign the head if it has grown; return the size that is signed now."""
-        signer = self._signer(self._origin())
-        published = publishing.publish(self._database.transaction, signer, LockStore(self._path), now)
-        return published.checkpoint.size
+        return self._published(now).checkpoint.size
+
+    def _published(self, now: int) -> Published:
+        hands = partial(self._signing, self._origin())
+        published = publishing.publish(self._database.transaction, hands, LockStore(self._path), now)
+        if published.rotated_at is not None:
+            # A crash before this line: the next call finds the coming key's signature and comes here again.
+            self._ring.finish_rotation(published.rotated_at)
+        return published
+
+    def rotate(self, now: int) -> tuple[Key, Key, int]:
+        """Replace the key that signs the log; return the old key, the new one, and the first size it signed.
+
+        A rotation that a crash cut off is taken up where it stopped.
+
+        Raises:
+            NotPublishedError: the log does not extend what was last signed; no key is replaced then.
+        """
+        size, origin = self._published(now).checkpoint.size, self._origin()
+        # A crash before this line: nothing has happened. After it: the ring holds a key that signs nothing.
+        self._ring.prepare_rotation(size)
+        with self._database.transaction() as tx:
+            signing = self._signing(origin)
+            coming = signing.coming
+            if coming is None:  # somebody else has finished it meanwhile
+                return signing.retired[-1], signing.signer.key, signing.first
+            old, new = signing.signer.key, coming.signer.key
+            if rotation.entry_of(tx, ledger.NEWEST, signing.signer, coming) is None:
+                ledger.append(tx, [rotation.entry_for(old, new, now)])
+                # A crash after the commit: whoever publishes next signs with both keys.
+                tx.commit()
+        return old, new, self._signed_by_both(now)
+
+    def _signed_by_both(self, now: int) -> int:
+        for _ in range(_TRIES):
+            try:
+                return self._published(now).checkpoint.size
+            except NotPublishedError as error:
+                if error.standing is not Standing.OK:
+                    raise
+        raise NotPublishedError(Standing.OK)
 
     def verify(self) -> Report:
         """Check the whole log from its bytes."""
         lock = LockStore(self._path).body()
-        return verify_database(self._database.reading, [self._signer(self._origin()).key], lock)
+        return verify_database(self._database.reading, self.log_keys(), lock)
 
     def altered_copies(self) -> list[copies.Difference]:
         """Return where the search columns disagree with the leaves they were copied from."""

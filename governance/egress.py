@@ -2,8 +2,9 @@
 
 Promises that https is spoken and a public address reached, whatever the name resolves to: the name is
 resolved once, every address it has must be public, and the connection goes to the address that was looked
-at, so an answer that changes afterwards (DNS rebinding) changes nothing. No redirect is followed, no body
-is read, and one deadline ends the whole exchange (OWASP API Security Top 10 2023, API7).
+at, so an answer that changes afterwards (DNS rebinding) changes nothing. No redirect is followed, no more of
+a body is read than was asked for, and one deadline ends the whole exchange (OWASP API Security Top 10 2023,
+API7).
 """
 
 from __future__ import annotations
@@ -82,18 +83,31 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+class Answered(NamedTuple):
+    """What came back: the status, the content type, and no more of the body than was asked for."""
+
+    status: int
+    type: str
+    body: bytes
+
+
 class Egress:
-    """Posts to vetted addresses. ``loopback`` (development only) lets it reach this machine, by http too."""
+    """Posts to vetted addresses. ``loopback`` (development only) lets it reach this machine, by http too.
+
+    ``inside`` is for addresses that the operator named, not a caller: any address, by http as well.
+    """
 
     def __init__(
         self,
         *,
         loopback: bool = False,
+        inside: bool = False,
         resolving: Resolve = resolve,
         context: ssl.SSLContext | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        self._loopback = loopback
+        self._loopback = loopback or inside
+        self._inside = inside
         self._resolving = resolving
         self._context = context
         self._deadline_s = deadline_s
@@ -130,14 +144,20 @@ class Egress:
         return Target(parts.scheme == "https", host, port, path)
 
     def _vet(self, address: Address) -> None:
-        if not is_public(address) and not (self._loopback and address.is_loopback):
+        allowed = self._inside or (self._loopback and address.is_loopback)
+        if not is_public(address) and not allowed:
             raise ForbiddenTargetError("forbidden_address")
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> str:
         """Post, and say what came of it: a status such as ``"204"``, or a word for what went wrong."""
+        answer = self.ask(url, body, headers, 0)
+        return answer if isinstance(answer, str) else str(answer.status)
+
+    def ask(self, url: str, body: bytes, headers: Mapping[str, str], most: int) -> Answered | str:
+        """Post, and return the answer, its body up to ``most`` bytes, or a word for what went wrong."""
         try:
             target = self.target(url)
-            return str(self._exchange(target, self._address_of(target), body, headers))
+            return self._exchange(target, self._address_of(target), body, headers, most)
         except ForbiddenTargetError as error:
             return error.word
         except TimeoutError:
@@ -155,13 +175,15 @@ class Egress:
         found = [ipaddress.ip_address(address.partition("%")[0]) for address in addresses]
         for address in found:
             self._vet(address)
-            if not target.secure and not address.is_loopback:
+            if not target.secure and not address.is_loopback and not self._inside:
                 raise ForbiddenTargetError("https_only")
         if not found:
             raise ForbiddenTargetError("unresolved")
         return addresses[0]
 
-    def _exchange(self, target: Target, address: str, body: bytes, headers: Mapping[str, str]) -> int:
+    def _exchange(
+        self, target: Target, address: str, body: bytes, headers: Mapping[str, str], most: int
+    ) -> Answered:
         connection = _Vetted(target, address, self._context_for(target), self._deadline_s)
         watch = threading.Timer(self._deadline_s, connection.cut)
         watch.daemon = True
@@ -169,9 +191,10 @@ class Egress:
         try:
             connection.request("POST", target.path, body, dict(headers))
             with connection.getresponse() as response:
+                got = response.read(most) if most else b""
                 if connection.was_cut:  # headers that end with the connection look complete
                     raise TimeoutError
-                return response.status
+                return Answered(response.status, response.getheader("content-type", ""), got)
         except (OSError, HTTPException, ValueError):
             if connection.was_cut:
                 raise TimeoutError from None

@@ -25,6 +25,8 @@ from policies.terms import Assurance
 
 _PERIOD_S: Final = 0.1
 _TRIES: Final = 20
+_QUORUM_S: Final = 10.0
+"""How long an answer waits for witnesses before it is refused."""
 _log = logging.getLogger("governance.logbook")
 _PENDING: Final = text("SELECT 1 FROM audit_pending LIMIT 1")
 
@@ -65,7 +67,7 @@ class Logbook:
         database: Database,
         checkpoints: Checkpoints,
         clock: Callable[[], int],
-        quorum: Callable[[int], bool] | None = None,
+        quorum: Callable[[int, float], bool],
     ) -> None:
         self._database = database
         self._checkpoints = checkpoints
@@ -102,7 +104,9 @@ class Logbook:
                 self._signing.take()
             if self._signed < size:
                 raise NotAssuredError
-            if level is Assurance.WITNESSED and not (self._quorum is not None and self._quorum(size)):
+            if level is Assurance.WITNESSED and not (
+                self._quorum is not None and self._quorum(size, _QUORUM_S)
+            ):
                 raise NotAssuredError
         except (StoreError, LockStoreError, NotPublishedError, ledger.LogError) as error:
             _log.error("an entry was committed but not signed", extra={"cause": type(error).__name__})

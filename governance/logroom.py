@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from governance.checkpoints import Checkpoints
 from governance.logbook import Logbook
+from governance.witnessing import Witnessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class LogRoom:
     """The log's desks."""
 
     checkpoints: Checkpoints
+    witnessing: Witnessing
     book: Logbook
 
     def settle(self) -> None:

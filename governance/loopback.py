@@ -18,7 +18,7 @@ from typing import Final, cast
 from urllib.parse import urlencode
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 _HOST: Final = "127.0.0.1"
 _PATIENCE: Final = 60
@@ -30,7 +30,7 @@ class DidNotStartError(Exception):
 
 
 @contextmanager
-def serving(app: FastAPI, port: int) -> Iterator[int]:
+def serving(app: ASGIApp, port: int) -> Iterator[int]:
     """Serve on a loopback port (0: any free one) until the block is left; gives the port."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

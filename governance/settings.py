@@ -14,8 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from governance import outside
+from governance import outside, witnesssettings
 from governance.outside import Outside, read_outside
+from governance.witnesssettings import UNWATCHED, Watched, read_watched
 
 _PREFIX: Final = "GOVERNANCE_"
 NAMES: Final = {
@@ -27,6 +28,7 @@ NAMES: Final = {
     "PUBLIC_URL": "the https address of API and pages, without a path; prod needs it (dev: this machine's)",
     "WEBHOOK_LOOPBACK": "allow: webhooks may go to this machine, over http as well; dev only (default no)",
     **outside.NAMES,
+    **witnesssettings.NAMES,
 }
 _PORT: Final = r"(?::[1-9][0-9]{0,4})?"
 _PUBLIC: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?" + _PORT)
@@ -57,6 +59,7 @@ class Settings:
     tenant: str
     outside: Outside
     webhook_loopback: bool = False
+    watched: Watched = UNWATCHED
 
     @property
     def public_url(self) -> str:
@@ -87,6 +90,44 @@ class Settings:
 def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Settings:
     """Return the settings, or raise ``SettingsError`` naming every fault."""
     faults: list[str] = []
+    given = _given(environment, faults)
+    home = Path(given.get("HOME") or ".governance").absolute()
+    url = given.get("DATABASE_URL") or f"sqlite:///{home / 'governance.sqlite'}"
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        faults.append(f"{_PREFIX}DATABASE_URL: starts with sqlite:/// or postgresql+psycopg://")
+    rules = Path(given.get("RULES") or packaged_rules)
+    if not rules.is_dir():
+        faults.append(f"{_PREFIX}RULES: no such folder")
+    profile = given.get("PROFILE") or Profile.DEV.value
+    if profile not in set(Profile):
+        faults.append(f"{_PREFIX}PROFILE: dev or prod")
+    tenant = given.get("TENANT") or "household"
+    public_url = _public_url(given, faults, in_dev=profile == Profile.DEV)
+    faults.extend(_faults_of_loopback(given, profile))
+
+    def fault(word: str, sentence: str) -> None:
+        faults.append(f"{_PREFIX}{word}: {sentence}")
+
+    towards = read_outside(given, tenant, public_url, fault, strict=profile == Profile.PROD)
+    loopback = "WEBHOOK_LOOPBACK" in given
+    watched = read_watched(given, fault, mail=towards.mail is not None, loopback=loopback)
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings(
+        home,
+        url,
+        rules,
+        "RULES" in given,
+        Profile(profile),
+        tenant,
+        towards,
+        loopback,
+        watched,
+    )
+
+
+def _given(environment: Mapping[str, str], faults: list[str]) -> dict[str, str]:
+    """Return what the environment says, by name without the prefix; a name ending in _FILE is read."""
     given: dict[str, str] = {}
     for name in sorted(key for key in environment if key.startswith(_PREFIX)):
         word = name.removeprefix(_PREFIX)
@@ -103,38 +144,7 @@ def read_settings(environment: Mapping[str, str], packaged_rules: Path) -> Setti
             except OSError as error:
                 faults.append(f"{name}: cannot be read ({error.strerror})")
     faults.extend(f"{_PREFIX}{word}: empty" for word, value in given.items() if not value)
-    home = Path(given.get("HOME") or ".governance").absolute()
-    url = given.get("DATABASE_URL") or f"sqlite:///{home / 'governance.sqlite'}"
-    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
-        faults.append(f"{_PREFIX}DATABASE_URL: starts with sqlite:/// or postgresql+psycopg://")
-    rules = Path(given.get("RULES") or packaged_rules)
-    if not rules.is_dir():
-        faults.append(f"{_PREFIX}RULES: no such folder")
-    profile = given.get("PROFILE") or Profile.DEV.value
-    if profile not in set(Profile):
-        faults.append(f"{_PREFIX}PROFILE: dev or prod")
-    tenant = given.get("TENANT") or "household"
-    public_url = _public_url(given, faults, in_dev=profile == Profile.DEV)
-    faults.extend(_faults_of_loopback(given, profile))
-    towards = read_outside(
-        given,
-        tenant,
-        public_url,
-        lambda word, sentence: faults.append(f"{_PREFIX}{word}: {sentence}"),
-        strict=profile == Profile.PROD,
-    )
-    if faults:
-        raise SettingsError("\n".join(faults))
-    return Settings(
-        home,
-        url,
-        rules,
-        "RULES" in given,
-        Profile(profile),
-        tenant,
-        towards,
-        "WEBHOOK_LOOPBACK" in given,
-    )
+    return given
 
 
 def _public_url(given: Mapping[str, str], faults: list[str], *, in_dev: bool) -> str:

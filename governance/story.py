@@ -118,7 +118,7 @@ def _tampering(service: Service, tell: Tell) -> None:
 def _checked(service: Service) -> Report:
     database = open_database(service.settings.database_url)
     try:
-        return Checkpoints(database, service.ring.log_key, service.settings.lock_store).verify()
+        return Checkpoints(database, service.ring, service.settings.lock_store).verify()
     finally:
         database.close()
 

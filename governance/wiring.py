@@ -62,6 +62,7 @@ from governance.sqlite import SqliteDatabase
 from governance.transitions import Transitions
 from governance.vault import Vault
 from governance.webhooks import Webhooks
+from governance.witnesstargets import witnessing_of
 from policies.archive import book_of, pack
 from policies.book import load_book
 from policies.distributions import refuse_twin_distributions
@@ -202,7 +203,7 @@ def initialise(settings: Settings) -> None:
     migrate(settings.database_url)
     database = open_database(settings.database_url)
     try:
-        checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
+        checkpoints = Checkpoints(database, ring, settings.lock_store)
         checkpoints.create_log(f"{ring.tenant}.governance/audit/main")
         keeper = _keeper(database, ring, Finder())
         desk = RuleDesk(database, keeper)
@@ -261,7 +262,7 @@ def _wired(
     *,
     examine: bool,
 ) -> Service:
-    checkpoints = Checkpoints(database, ring.log_key, settings.lock_store)
+    checkpoints = Checkpoints(database, ring, settings.lock_store)
     if examine:
         _refuse_another_schema(database)
         _refuse_unless_sound(checkpoints)
@@ -284,7 +285,8 @@ def _wired(
     erasing = Erasing(database, keeper, vault, erasures, certificates, ring.tenant)
     if examine:
         erasing.replay_erasures(clock())
-    logbook = Logbook(database, checkpoints, clock)
+    witnessing = witnessing_of(settings, database, egress, clock)
+    logbook = Logbook(database, checkpoints, clock, witnessing.await_quorum)
     index = BlindIndex(ring.index_key, ring.tenant)
     gate = Gate(database, keeper, vault, opening, index, logbook)
     rights = Rights(database, keeper, opening, ring.pepper, sender, erasures)
@@ -316,7 +318,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints, logbook),
+        log=LogRoom(checkpoints, witnessing, logbook),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

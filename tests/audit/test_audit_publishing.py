@@ -51,7 +51,7 @@ def stored(log: Database) -> list[tuple[int, str, int]]:
 
 def standing(log: Database, lock: LockStore) -> Standing:
     with log.reading() as tx:
-        return examine(tx, lock, a_signer().key)
+        return examine(tx, lock, a_signer())
 
 
 def test_a_checkpoint_is_signed_kept_outside_and_stored(log: Database, lock: LockStore) -> None:

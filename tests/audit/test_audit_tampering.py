@@ -48,7 +48,7 @@ class Log:
 
     def examine(self) -> Standing:
         with self.database.reading() as tx:
-            return examine(tx, self.lock, a_signer().key)
+            return examine(tx, self.lock, a_signer())
 
 
 def found(report: Report) -> tuple[int, What | None, int | None]:

@@ -10,8 +10,6 @@ import pytest
 from happenings import reading
 from living import Living, Wire
 
-from audit.checkpoint import open_checkpoint
-from audit.lockstore import LockStore
 from audit.sequencing import Recorded
 from governance import world
 from governance.asking import Answer, Reply, Unrecorded
@@ -28,9 +26,7 @@ def read(house: Living, *fields: FieldName) -> Reply:
 
 def signed(house: Living) -> int:
     """How many entries the newest checkpoint outside the database covers."""
-    signer = house.service.log.checkpoints
-    body = LockStore(house.settings.lock_store).body()
-    return open_checkpoint(body, [signer._signer(signer._origin()).key]).size
+    return house.service.log.checkpoints.signed()
 
 
 def lose_the_lock_store(house: Living) -> Path:
@@ -94,7 +90,7 @@ def test_witnessed_means_a_quorum_and_without_one_nothing_is_sure_enough(house: 
         book.assure(Assurance.WITNESSED, recorded)
     asked: list[int] = []
 
-    def quorum(size: int) -> bool:
+    def quorum(size: int, _seconds: float) -> bool:
         asked.append(size)
         return True
 

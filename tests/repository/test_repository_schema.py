@@ -12,7 +12,15 @@ from governance import schema
 
 PLAIN = (Text, BigInteger, Integer, Boolean, LargeBinary)
 SUBJECTS_FACTS = ("subject", "relation", "cell", "consent_event", "send_slot", "approval", "legal_hold")
-GUARDED = ("audit_entry", "audit_checkpoint", "audit_tile", "consent_event", "notice_version", "notice_text")
+GUARDED = (
+    "audit_entry",
+    "audit_checkpoint",
+    "audit_cosignature",
+    "audit_tile",
+    "consent_event",
+    "notice_version",
+    "notice_text",
+)
 
 
 def test_an_upgraded_database_has_exactly_the_tables_of_the_models(database_url: str) -> None:

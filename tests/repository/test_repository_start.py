@@ -12,7 +12,7 @@ import pytest
 from living import PROD
 
 from audit.publishing import Standing
-from governance import outside, wiring
+from governance import outside, wiring, witnesssettings
 from governance.settings import NAMES, Profile, Settings, SettingsError, read_settings
 from governance.sqlite import SqliteDatabase, journal_pragmas
 from policies.book import packaged_rules
@@ -114,7 +114,7 @@ def test_with_nothing_set_the_embedded_engine_serves_from_a_home_of_its_own() ->
     assert settings.profile is Profile.DEV
     assert settings.public_url == "http://127.0.0.1:8080"
     names = {"HOME", "DATABASE_URL", "RULES", "PROFILE", "TENANT", "PUBLIC_URL", "WEBHOOK_LOOPBACK"}
-    assert set(NAMES) == {*names, *outside.NAMES}
+    assert set(NAMES) == {*names, *outside.NAMES, *witnesssettings.NAMES}
     assert not settings.webhook_loopback
 
 
