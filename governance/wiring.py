@@ -44,6 +44,7 @@ from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
 from governance.permits import PermitDesk
+from governance.proofs import Proofs
 from governance.reaching import sender_of
 from governance.receipting import TYPE as RECEIPT
 from governance.receipting import Receipts
@@ -313,7 +314,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints),
+        log=LogRoom(checkpoints, Proofs(database, checkpoints)),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,
