@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from governance import commands
+from governance import commands, exposurecommands
 from governance.checkpoints import Checkpoints
 from governance.wiring import load_ring, open_database
 
@@ -19,6 +19,8 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     text = "check the whole log from its bytes"
     one = names.add_parser("verify", help=text, description=text, parents=[spoken])
     one.set_defaults(run=verify)
+    text = "whose which fields an actor or a key's holder could have seen, or anybody in a span of time"
+    exposurecommands.add_to(names.add_parser("exposure", help=text, description=text, parents=[spoken]))
 
 
 def verify(chosen: argparse.Namespace) -> int:

@@ -110,6 +110,7 @@ CHANGES: Final = {
     "hold.lifted": noted("%(who)s 解除了%(subject)s信息的法定保全。"),
     "retention.swept": noted("%(who)s 删除了保存期限已满的信息。"),
     "log.read": noted("%(who)s 查阅了日志。"),
+    "audit.exposure": noted("%(who)s 汇总了谁的哪些信息可能被看到，用于事件调查。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
 }
 DONE: Final = {
