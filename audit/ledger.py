@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
-from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError, decode, encode
+from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError, decode, fresh
 from audit.note import is_name
 from audit.records import AuditEntry, AuditHead, AuditSubject, AuditTile, SubjectPseudonym
 from audit.tiles import Tile, TileError, grow
@@ -146,11 +146,11 @@ def append(tx: Transaction, entries: Sequence[Entry]) -> list[Receipt]:
 
     Raises:
         LogError: there is no log, or it is damaged where it would grow; nothing may be revealed then.
-        EntryRefusedError: an entry has the wrong shape.
+        EntryRefusedError: an entry has the wrong shape, or a why that no table holds.
     """
     if not entries:
         return []
-    leaves = [encode(entry) for entry in entries]
+    leaves = [fresh(entry) for entry in entries]
     hashes = [leaf_hash(leaf) for leaf in leaves]
     rows = tx.rows(_LOCK_HEAD)
     if not rows:

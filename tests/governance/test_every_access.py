@@ -37,8 +37,10 @@ from governance.moving import UnknownPartyError
 from governance.rehearsing import replay
 from governance.rightsdeciding import Step
 from governance.rightsrecords import Right
+from governance.sentences import ACTS
 from policies.identifiers import Prefix
 from policies.terms import ActorId, SubjectId
+from policies.whys import WHYS
 
 ACTS_ABOUT_NOBODY = frozenset(
     {
@@ -288,4 +290,7 @@ def test_no_entry_forgets_whom_it_is_about(story: Story, house: Living, wire: Wi
     story(Stage(house, wire, tmp_path, Names(house)))
     for index, tree in enumerate(concerned.trees(house)):
         assert tree.get("subj") or tree["act"] in ACTS_ABOUT_NOBODY, (index, tree["act"])
+        assert tree["act"] in ACTS, "an act without a sentence"
+        codes = {*tree.get("why", ()), *(why for one in tree.get("fields", ()) for why in one.get("why", ()))}
+        assert codes <= WHYS
         assert Prefix.MEMBER not in json.dumps(tree)
