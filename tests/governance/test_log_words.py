@@ -6,13 +6,14 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import callers
 import pytest
 from callers import Call
-from living import Living, Wire
+from living import MINUTE, Living, Wire
 
 import governance
 from audit import entry, ledger
@@ -128,12 +129,29 @@ def _in_the_persons_name(body: Any) -> Any:
     return body if "on_behalf_of" in body else {**body, "on_behalf_of": world.ZHANG_LI.id}
 
 
+OPEN_CONSENT = frozenset({"POST /v1/consents/{consent_id}/code", "POST /v1/consents/{consent_id}/refuse"})
+"""What is done with a consent that waits for its code."""
+
+
+def _about_an_open_consent(ready: Call, body: Any, house: Living, wire: Wire) -> tuple[Call, Any]:
+    """Let 李强 tick a consent, and return the call about that one."""
+    tick = callers.filled(next(one for one in FOR_PEOPLE if one.route == "POST /v1/consents"), house)
+    content, headers = callers.sendable(tick, house, "crm")
+    ticked = json.loads(wire.call(tick.method, tick.path, content=content, headers=headers).content)
+    house.clock.advance(10 * MINUTE)
+    end = ready.path.rpartition("/")[2]
+    path = f"/v1/consents/{ticked['consent_id']}/{end}"
+    return replace(ready, path=path), {**body, "on_behalf_of": world.LI_QIANG.id}
+
+
 @pytest.mark.parametrize("call", FOR_PEOPLE, ids=str)
 @pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 def test_service_and_person_both_stand_in_the_entry(call: Call, house: Living, wire: Wire) -> None:
     ready = callers.filled(call, house)
     service = world.CRM
     body = _in_the_persons_name(json.loads(ready.body or b"{}"))
+    if call.route in OPEN_CONSENT:
+        ready, body = _about_an_open_consent(ready, body, house, wire)
     before = house.size()
     headers = {"content-type": "application/json", "authorization": f"Bearer {house.key(service)}"}
     headers |= dict(ready.headers)
