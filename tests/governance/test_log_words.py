@@ -138,7 +138,7 @@ def _about_an_open_consent(ready: Call, body: Any, house: Living, wire: Wire) ->
     tick = callers.filled(next(one for one in FOR_PEOPLE if one.route == "POST /v1/consents"), house)
     content, headers = callers.sendable(tick, house, "crm")
     ticked = json.loads(wire.call(tick.method, tick.path, content=content, headers=headers).content)
-    house.clock.advance(10 * MINUTE)
+    house.clock.advance(2 * MINUTE)
     end = ready.path.rpartition("/")[2]
     path = f"/v1/consents/{ticked['consent_id']}/{end}"
     return replace(ready, path=path), {**body, "on_behalf_of": world.LI_QIANG.id}
