@@ -20,6 +20,7 @@ import orjson
 
 from policies.identifiers import Prefix, new_id, pattern
 from policies.terms import Effect, Outcome
+from policies.whys import WHYS
 
 VERSION: Final = 1
 MAX_LEAF: Final = 16 * 1024
@@ -167,6 +168,19 @@ _PARTY_ID: Final = {
     ActorType.SYSTEM: _WORD,
 }
 _SUBJECT_IDS: Final = (b'"mem_', b'"hh_')
+
+
+def fresh(entry: Entry) -> bytes:
+    """Return the leaf of an entry that is written now: as ``encode``, and each why is one of the table.
+
+    Only on the way in: a leaf outlives the words of its day, and must decode when the table has moved on.
+
+    Raises:
+        EntryRefusedError: as ``encode``, or a why that ``policies.whys`` does not hold.
+    """
+    if not WHYS.issuperset(entry.why) or any(not WHYS.issuperset(one.why) for one in entry.fields):
+        raise EntryRefusedError("a why of the entry is not in the table of reasons")
+    return encode(entry)
 
 
 def encode(entry: Entry) -> bytes:

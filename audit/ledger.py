@@ -107,7 +107,7 @@ def append(tx: Transaction, entries: Sequence[Entry]) -> list[Receipt]:
 
     Raises:
         LogError: there is no log, or it is damaged where it would grow; nothing may be revealed then.
-        EntryRefusedError: an entry has the wrong shape.
+        EntryRefusedError: an entry has the wrong shape, or a why that no table holds.
     """
     if not entries:
         return []

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, insert, text, update
 
-from audit.entry import Actor, ActorType, Entry, EntryRefusedError, Kind, Party, Verdict, decode, encode
+from audit.entry import Actor, ActorType, Entry, EntryRefusedError, Kind, Party, Verdict, decode, fresh
 from audit.heads import LOG_ID, Head, LogError
 from audit.reading import tile_fetch
 from audit.records import AuditEntry, AuditHead, AuditPending, AuditSubject, AuditTile
@@ -85,7 +85,7 @@ def leaf_of(entry: Entry) -> Leaf:
     Raises:
         EntryRefusedError: the entry has the wrong shape.
     """
-    data = encode(entry)
+    data = fresh(entry)
     return Leaf(entry, data, leaf_hash(data))
 
 

@@ -7,6 +7,7 @@ removes or swaps entries disagrees with it at an exact index. Pure, standard lib
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -15,6 +16,8 @@ from audit.tree import HASH_BYTES, Node, node_hash
 WIDTH: Final = 256
 HEIGHT: Final = 8
 TILE_BYTES: Final = WIDTH * HASH_BYTES
+TOP_LEVEL: Final = 63
+_NAME: Final = re.compile(r"((?:x[0-9]{3}/){0,4})([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 Fetch = Callable[[int, int], bytes]
 """``fetch(level, index)``: the bytes of a tile as they are now."""
@@ -111,3 +114,17 @@ def path(level: int, index: int, partial: int = 0) -> str:
         groups.append(f"x{index % 1000:03d}")
     name = f"tile/{level}/{'/'.join(reversed(groups))}"
     return f"{name}.p/{partial}" if partial else name
+
+
+def parse_name(name: str) -> tuple[int, int] | None:
+    """Return index and width of a tile from the end of its path, e.g. ``x001/234.p/17``; None for any other.
+
+    The width of a full tile is 256. An index has one spelling: no leading group is zero.
+    """
+    matched = _NAME.fullmatch(name)
+    if matched is None:
+        return None
+    groups, last, partial = matched.groups()
+    if groups.startswith("x000") or (partial is not None and int(partial) >= WIDTH):
+        return None
+    return int(groups.replace("x", "").replace("/", "") + last), int(partial or WIDTH)

@@ -12,27 +12,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
-from audit import ledger
 from audit.entry import ActorType, Entry, Party, Verdict
-from governance.records import Actor, RelationRow, Subject
+from governance import concerning
+from governance.records import Actor
 from governance.wiring import Service
 from policies.reasons import REASONS, Reason
-from policies.terms import Effect, Outcome, Relation, SubjectId, SubjectKind
+from policies.terms import Effect, Outcome, Relation, SubjectId
 from policies.transaction import Transaction
 
-_actor, _relation, _subject = Actor.__table__, RelationRow.__table__, Subject.__table__
-_NEVER: Final = 2**62
-_HOMES: Final = (
-    select(_relation.c.subject_id, _relation.c.starts_at, func.coalesce(_relation.c.ends_at, _NEVER))
-    .join(_subject, _subject.c.id == _relation.c.subject_id)
-    .where(
-        _relation.c.actor_id == bindparam("member"),
-        _relation.c.relation == Relation.CORESIDENT.value,
-        _subject.c.kind == SubjectKind.HOUSEHOLD.value,
-    )
-)
+_actor = Actor.__table__
 _LABELS: Final = select(_actor.c.id, _actor.c.label).where(
     _actor.c.id.in_(bindparam("actors", expanding=True))
 )
@@ -63,37 +53,11 @@ def of_member(
     """Return up to ``limit`` accesses, newest first, and whether there are more."""
     service.log.settle()
     with service.database.reading() as tx:
-        homes: dict[str, list[tuple[int, int]]] = {}
-        for home, since, until in tx.rows(_HOMES, {"member": member}):
-            homes.setdefault(home, []).append((since, until))
-        names = ledger.names_of(tx, [member, *homes])
-        own = names.get(member)
-        found = dict(ledger.accesses(tx, own, before, limit + 1)) if own is not None else {}
-        for home, stays in homes.items():
-            if home in names:
-                found.update(_while_there(tx, names[home], stays, before, limit + 1))
-        entries = sorted(found.items(), reverse=True)[: limit + 1]
+        known = concerning.names_of(tx, member)
+        entries = concerning.entries(tx, known, before, limit + 1)
         labels = labels_of(tx, [entry for _, entry in entries])
     more = len(entries) > limit
-    return [view(index, entry, labels, own) for index, entry in entries[:limit]], more
-
-
-def _while_there(
-    tx: Transaction, home: bytes, stays: Collection[tuple[int, int]], before: int | None, most: int
-) -> list[tuple[int, Entry]]:
-    """Return the newest entries about a household from the times when the member lived there.
-
-    What a household shares concerns everybody who lives there, as long as they live there.
-    """
-    found: list[tuple[int, Entry]] = []
-    first = min(since for since, _ in stays)
-    while len(found) < most:
-        page = ledger.accesses(tx, home, before, most)
-        found += [one for one in page if any(since <= one[1].t < until for since, until in stays)]
-        if len(page) < most or page[-1][1].t < first:
-            break
-        before = page[-1][0]
-    return found
+    return [view(index, entry, labels, known.own) for index, entry in entries[:limit]], more
 
 
 def labels_of(tx: Transaction, entries: Collection[Entry]) -> dict[str, str]:

@@ -29,6 +29,7 @@ from governance.api import (
     notices,
     operations,
     optouts,
+    proofs,
     reads,
     rights,
     searches,
@@ -127,6 +128,9 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         rights.router,
     ):
         app.include_router(further)
+    # Entry bundles stand before hash tiles: "entries" is no level.
+    for evidence in (proofs.officers, proofs.router, proofs.mine):
+        app.include_router(evidence)
     for everywhere in (optouts.services, optouts.mine, optout.router):
         app.include_router(everywhere)
     for pages_router in (

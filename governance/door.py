@@ -37,7 +37,9 @@ _ALWAYS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-_PASSING: Final = frozenset({Problem.CANNOT_RECORD, Problem.RULES_UNAVAILABLE, Problem.TOO_OFTEN})
+_PASSING: Final = frozenset(
+    {Problem.CANNOT_RECORD, Problem.NOT_SIGNED, Problem.RULES_UNAVAILABLE, Problem.TOO_OFTEN}
+)
 """What may be over when the caller tries again."""
 _log = logging.getLogger("governance.door")
 
@@ -49,7 +51,8 @@ _REQUEST_MARK: Final = re.compile(rb"[\x20-\x7e]{1,200}")
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2"})
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
-Authenticate = Callable[[Request], Awaitable[Caller]]
+Authenticate = Callable[[Request], Awaitable[Caller | None]]
+"""Finds who calls, or raises the 401; None where a route is for everybody."""
 PageFor = Callable[[ProblemError, Scope], Response | None]
 """Turns a problem at a page's address into a page; None where programs ask."""
 

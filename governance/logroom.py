@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from governance.checkpoints import Checkpoints
 from governance.logbook import Logbook
+from governance.proofs import Proofs
 from governance.witnessing import Witnessing
 
 
@@ -15,6 +16,7 @@ class LogRoom:
 
     checkpoints: Checkpoints
     witnessing: Witnessing
+    proofs: Proofs
     book: Logbook
 
     def settle(self) -> None:

@@ -210,6 +210,12 @@ class Problem(Enum):
         "现行规则暂时无法载入，因此没有作出决定，也没有提供任何数据。请稍后重试。",
         "The rules in force cannot be loaded now, so nothing was decided or released. Try again later.",
     )
+    NOT_SIGNED = (
+        "not_signed",
+        503,
+        "日志暂时无法签名，因此没有可用来证明的检查点。请稍后重试。",
+        "The log cannot be signed now, so there is no checkpoint to prove anything under. Try again later.",
+    )
     CANNOT_RECORD = (
         "cannot_record",
         503,

@@ -109,10 +109,18 @@ CHANGES: Final = {
     "hold.set": noted("%(who)s 对%(subject)s的信息设置了法定保全。"),
     "hold.lifted": noted("%(who)s 解除了%(subject)s信息的法定保全。"),
     "retention.swept": noted("%(who)s 删除了保存期限已满的信息。"),
+    "rules.drafted": noted("%(who)s 起草了一个规则版本。"),
+    "rules.published": noted("%(who)s 发布了一个规则版本。"),
+    "rules.refused": noted("%(who)s 退回了一个规则草案。"),
+    "rules.shadowed": noted("%(who)s 安排了一个规则版本与现行规则并行试算。"),
+    "rules.rehearsed": noted("%(who)s 用试算中的规则重做了一项决定，没有改变任何结果。"),
+    "rules.replayed": noted("%(who)s 用另一套规则重问了过去的决定。"),
     "log.read": noted("%(who)s 查阅了日志。"),
+    "log.pending_altered": noted("一条记录在编入日志之前被改动，日志没有收录它，只留下这一条。"),
     "log.key_rotated": noted("%(who)s 更换了日志的签名密钥。"),
     "log.rollback_proposed": noted("%(who)s 提议接受日志的回退，等待他人复核。"),
     "log.rollback_accepted": noted("%(who)s 复核后接受了日志的回退。"),
+    "audit.exposure": noted("%(who)s 汇总了谁的哪些信息可能被看到，用于事件调查。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
 }
 DONE: Final = {
@@ -121,3 +129,7 @@ DONE: Final = {
     "check.send": noted("允许"),
     "evaluate": noted("允许"),
 }
+WITH_A_MESSAGE: Final = frozenset({"send", "deliver"})
+"""What explains itself by its message; ``rules.rehearsed`` may carry one as well."""
+ACTS: Final = frozenset({*ASKED, *SEARCHED, *CHANGES, *WITH_A_MESSAGE})
+"""Every act that may stand in the log: the one table. A test walks the code and all stories."""

@@ -45,6 +45,7 @@ from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
 from governance.permits import PermitDesk
+from governance.proofs import Proofs
 from governance.reaching import sender_of
 from governance.receipting import TYPE as RECEIPT
 from governance.receipting import Receipts
@@ -318,7 +319,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints, witnessing, logbook),
+        log=LogRoom(checkpoints, witnessing, Proofs(database, checkpoints, logbook.settle), logbook),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

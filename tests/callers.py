@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from living import Living
 
 from governance import announcing, identity, pages, seeding, world
+from governance.accesses import of_member
 from governance.announcing import Told
 from governance.identity import Scope
 from policies.identifiers import Prefix
@@ -85,6 +86,7 @@ def filled(call: Call, house: Living) -> Call:
     mine = house.service.consenting.of_member(SubjectId(world.ZHANG_LI.id), house.clock())
     ids["consent"] = next(one.consent_id for one, _ in mine if one.terms.purpose == "marketing.direct")
     ids["decision"] = next(one.decision for one in reversed(house.log()) if one.decision)
+    ids["receipt"] = str(of_member(house.service, SubjectId(world.ZHANG_LI.id), None, 200)[0][0].index)
     ids["notice"] = seeding.notice("service.health")
     ids["stylesheet"] = pages._address("house.css")
     for name, make in _MADE.items():
@@ -92,6 +94,8 @@ def filled(call: Call, house: Living) -> Call:
             ids[name] = make(house)
     if call.path == "/v1/tickets/close":
         happenings.ticket(house)
+    if call.path.startswith("/v1/audit/tile"):  # only what is signed is handed out
+        house.service.log.checkpoints.publish(house.clock())
     ids["opt_out"] = house.service.opting_out.links.make(
         SubjectId(world.LI_QIANG.id), Purpose("marketing.direct")
     )

@@ -12,7 +12,18 @@ import pytest
 
 import audit
 
-PARTS = ("__init__", "tree", "tiles", "note", "policyfile", "ed25519", "verdicts", "comparing", "verify")
+PARTS = (
+    "__init__",
+    "tree",
+    "tiles",
+    "note",
+    "policyfile",
+    "ed25519",
+    "verdicts",
+    "comparing",
+    "verify",
+    "proof",
+)
 FOLDER = Path(audit.__file__).parent
 
 STORY = """

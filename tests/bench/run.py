@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import consent_bench
+import evidence_bench
 import import_bench
 import load
 import log_bench
@@ -273,6 +274,8 @@ def main() -> int:
         rows += log_bench.measure()
         print("\nwithdrawal ", end="", flush=True)
         rows += withdrawal_bench.measure()
+        print("\nevidence ", end="", flush=True)
+        rows += evidence_bench.measure()
     print()
     Path("bench.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     width = max(len(str(one["what"])) for one in rows)
