@@ -66,8 +66,10 @@ _DROP_LAPSED: Final = delete(_cell).where(
     _cell.c.field == bindparam("name"),
     _cell.c.written_at <= bindparam("cutoff"),
 )
+# A key of the log's details opens no cell and is not idle for that: it goes with the person alone.
 _IDLE_KEYS: Final = delete(_key).where(
     _key.c.owner_id == bindparam("owner"),
+    _key.c.key_class != KeyClass.AUDIT_DETAIL.value,
     ~exists().where(_cell.c.kid == _key.c.kid, _cell.c.subject_id == _key.c.owner_id),
     ~exists().where(_held.c.kid == _key.c.kid, _held.c.subject_id == _key.c.owner_id),
 )

@@ -276,3 +276,4 @@ class KeyClass(StrEnum):
     SENSITIVE = "sensitive"
     CONTENT = "content"
     MESSAGE = "message"
+    AUDIT_DETAIL = "audit_detail"
