@@ -304,19 +304,19 @@ class _Reading:
         return value
 
     def _quoted(self) -> str:
-        begun, found = self._at, []
+        begun, found = self._at, ""
         self._at += 1
         while self._at < len(self._text):
             one = self._text[self._at]
             self._at += 1
             if one == '"':
-                return "".join(found)
+                return found
             if one == "\\" and self._at < len(self._text):
                 one = self._text[self._at]
                 self._at += 1
                 if one not in '"\\':
                     raise SearchError(Fault.VALUE_UNFIT, self._at - 1)
-            found.append(one)
+            found += one
         raise SearchError(Fault.QUOTE_OPEN, begun)
 
     def _taken(self, pattern: re.Pattern[str]) -> str:

@@ -59,7 +59,8 @@ _TAIL: Final = (
 )
 
 
-class Hit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hit:
     """An entry that fits, and where it stands."""
 
     index: int

@@ -18,6 +18,7 @@ from audit.publishing import NotPublishedError
 from governance import confirming, pages, signin
 from governance.api import (
     approvals,
+    auditlog,
     authzen,
     consents,
     discovery,
@@ -57,6 +58,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         gc.enable()
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
         signing = asyncio.create_task(service.log.checkpoints.keep_publishing(service.clock))
+        indexing = asyncio.create_task(service.log.search.keep_indexing())
         worker = Worker(service.delivering) if delivering else None
         if worker is not None:
             worker.start()
@@ -64,6 +66,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         if worker is not None:
             await asyncio.to_thread(worker.stop)
         signing.cancel()
+        indexing.cancel()
         app.state.collector.close()
         with suppress(StoreError, LockStoreError, NotPublishedError, LogError):
             service.log.checkpoints.publish(service.clock())
@@ -118,6 +121,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         sharing.router,
         rights.mine,
         rights.router,
+        auditlog.router,
     ):
         app.include_router(further)
     for everywhere in (optouts.services, optouts.mine, optout.router):

@@ -110,6 +110,8 @@ CHANGES: Final = {
     "hold.lifted": noted("%(who)s 解除了%(subject)s信息的法定保全。"),
     "retention.swept": noted("%(who)s 删除了保存期限已满的信息。"),
     "log.read": noted("%(who)s 查阅了日志。"),
+    "audit.searched": noted("%(who)s 检索了日志。"),
+    "audit.reindexed": noted("%(who)s 重建了日志的检索索引。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
 }
 DONE: Final = {

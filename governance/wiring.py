@@ -39,7 +39,7 @@ from governance.holds import Holds
 from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
-from governance.logroom import LogRoom
+from governance.logroom import LogRoom, furnished
 from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
@@ -313,7 +313,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints),
+        log=furnished(checkpoints, database, keeper, opening),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

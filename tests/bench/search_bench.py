@@ -1,9 +1,9 @@
 """How long a page of the officers' search takes over a million entries, on SQLite.
 
 The log is generated and appended in large batches; its index is written in the order of the key. The
-questions are a mix: common and rare terms, conjunctions of both, of two common ones that rarely or never meet, exclusions alone and
-with others, times wide, narrow and empty, and people. Beside it stands one page of the newest entries, read
-by their numbers and decoded, without any search.
+questions are a mix: common and rare terms, conjunctions of both, of two common ones that rarely or never
+meet, exclusions alone and with others, times wide, narrow and empty, and people. Beside it stands one page of
+the newest entries, read by their numbers and decoded, without any search.
 """
 
 from __future__ import annotations
