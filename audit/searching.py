@@ -28,7 +28,7 @@ LOOKED_AT: Final = 8_000
 """Postings under the chosen term that one page looks at."""
 DECODED: Final = 1_000
 """Leaves that one page decodes: what is not indexed yet, and the edges of a time."""
-FACETS_OVER: Final = 500
+FACETS_OVER: Final = 300
 """Over how many of the newest entries that fit the counts are taken."""
 FACETS: Final = (Qualifier.ACTION, Qualifier.DECISION, Qualifier.PURPOSE, Qualifier.REASON, Qualifier.ACTOR)
 _FACET_VALUES: Final = 20

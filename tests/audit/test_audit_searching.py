@@ -17,7 +17,7 @@ from audit.search import Qualifier, Query, parse
 from governance.database import Database
 from policies.terms import Effect
 
-SIZE = 1_500
+SIZE = 900
 OTHER_STAFF = "stf_01900000-0000-7000-8000-000000000009"
 
 
@@ -84,27 +84,25 @@ LINES = (
     "reason:nobody_says_so",
     "member:nobody",
     "index:>=700 index:<820 decision:deny",
-    "index:1499",
+    "index:899",
     "created:<1990-01-01",
     f"created:>={'2026-02-02T10:45:00+08:00'} created:<{'2026-02-02T10:52:00+08:00'} rule:g12",
     "purpose:service.* field:mobile -reason:no_consent kind:decision rule:g12 household:" + LI.hex(),
 )
 
 
-@pytest.mark.parametrize("line", LINES)
-@pytest.mark.parametrize("indexed", [0, 900, SIZE])
-def test_all_pages_together_are_what_a_reading_of_the_whole_log_finds(
-    log: Database, line: str, indexed: int
-) -> None:
+@pytest.mark.parametrize("indexed", [0, 500, SIZE])
+def test_all_pages_together_are_what_a_reading_of_the_whole_log_finds(log: Database, indexed: int) -> None:
     index(log, indexed)
-    assert found(log, line) == wanted(line)
+    for line in LINES:
+        assert found(log, line) == wanted(line), line
 
 
 def test_the_lines_above_find_something_and_nothing_in_turn() -> None:
     counts = [len(wanted(line)) for line in LINES]
     assert 0 in counts
     assert SIZE in counts
-    assert {15, 150} <= set(counts)
+    assert {9, 90} <= set(counts)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def test_what_is_not_indexed_yet_is_read_a_bounded_number_at_a_time(
 ) -> None:
     monkeypatch.setattr(searching, "DECODED", 100)
     some = list(pages(log, parse("reason:nobody_says_so"), 20))
-    assert (len(some), [page.hits for page in some if page.hits]) == (13, [])
+    assert (len(some), [page.hits for page in some if page.hits]) == (8, [])
 
 
 def test_indexing_twice_or_in_pieces_makes_the_same_index(log: Database) -> None:
@@ -168,7 +166,7 @@ def test_counts_are_taken_over_the_newest_that_fit_and_say_over_how_many(log: Da
     assert some.counts[Qualifier.DECISION] == [("permit", 180), ("deny", 20)]
     assert some.counts[Qualifier.ACTION] == [("read", 198), ("consent.withdrawn", 2)]
     assert dict(some.counts[Qualifier.ACTOR])[SERVICE] == 198
-    assert (few.over, few.all, few.counts[Qualifier.PURPOSE]) == (15, True, [])
+    assert (few.over, few.all, few.counts[Qualifier.PURPOSE]) == (9, True, [])
 
 
 @pytest.fixture
@@ -193,7 +191,7 @@ def test_an_entry_whose_leaf_is_no_entry_is_named_and_not_passed_over(
     log: Database, insider: Insider
 ) -> None:
     insider.put_leaf(SIZE - 1, b"{}")
-    assert [page.unreadable for page in pages(log, parse("action:read index:>1480"), 40)] == [[SIZE - 1]]
+    assert [page.unreadable for page in pages(log, parse("action:read index:>880"), 40)] == [[SIZE - 1]]
 
 
 @pytest.mark.parametrize(
