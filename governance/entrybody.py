@@ -5,11 +5,22 @@ Members and households stay pseudonyms; services and staff have their display na
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from audit.entry import Entry, Party
 from audit.searching import Facets, Hit
+from governance.accesses import labels_of
 from governance.explaining import sentence, verdict
 from governance.ladder import Labels
 from governance.times import rfc3339
+from governance.wiring import Service
+
+
+def labels_for(service: Service, hits: Collection[Hit]) -> Labels:
+    """Return what the services and staff in some entries are called."""
+    with service.database.reading() as tx:
+        actors = labels_of(tx, [hit.entry for hit in hits])
+    return Labels(service.rules.book, actors)
 
 
 def entry_body(hit: Hit, labels: Labels, language: str) -> dict[str, object]:

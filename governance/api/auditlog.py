@@ -6,7 +6,7 @@ place in the line and a code; nothing of the line is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Annotated, Final, TypeVar
 
@@ -15,13 +15,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from audit.entry import ActorType, Party
 from audit.search import LONGEST, SearchError, parse
 from audit.search import Query as Question
-from audit.searching import Hit
-from governance.accesses import labels_of
 from governance.api import access
 from governance.api.auditforms import SavedSearchForm
 from governance.cursors import Cursors
 from governance.door import route_for
-from governance.entrybody import entry_body, facets_body
+from governance.entrybody import entry_body, facets_body, labels_for
 from governance.identity import Caller
 from governance.ladder import Labels
 from governance.logsearch import MOST, OFFICES, Found, Reader
@@ -72,13 +70,6 @@ def cursors_of(service: Service, caller: Caller, question: Question) -> Cursors:
     """Return the cursors of one caller's one question."""
     digest = sha256(question.text().encode()).hexdigest()
     return Cursors(service.ring.cursor_key, f"log:{caller.actor_id}:{digest}")
-
-
-def labels_for(service: Service, hits: Collection[Hit]) -> Labels:
-    """Return what the services and staff in some entries are called."""
-    with service.database.reading() as tx:
-        actors = labels_of(tx, [hit.entry for hit in hits])
-    return Labels(service.rules.book, actors)
 
 
 @router.get("/entries", operation_id="search_log", summary="Search the log, newest entries first")

@@ -22,6 +22,7 @@ import consent_bench
 import import_bench
 import load
 import policy_bench
+import search_bench
 import whatif_bench
 import withdrawal_bench
 
@@ -270,6 +271,8 @@ def main() -> int:
         rows += import_bench.measure()
         print("\nwithdrawal ", end="", flush=True)
         rows += withdrawal_bench.measure()
+        print("\nsearch ", end="", flush=True)
+        rows += search_bench.measure()
     print()
     Path("bench.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     width = max(len(str(one["what"])) for one in rows)
