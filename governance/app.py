@@ -38,7 +38,7 @@ from governance.api import (
 )
 from governance.centre import mine, optout
 from governance.collecting import Collector
-from governance.console import accesses, decisions
+from governance.console import accesses, decisions, logsearch
 from governance.console import rights as rights_page
 from governance.database import StoreError
 from governance.delivering import Worker
@@ -131,6 +131,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         confirming.router,
         mine.router,
         decisions.router,
+        logsearch.router,
         accesses.router,
         rights_page.router,
         pages.router,

@@ -132,10 +132,11 @@ def _page(service: Service, reading: Entry, view: str, end: int, spoken: str) ->
     older = after or None
     if len(found) > _PAGE:
         older = found[_PAGE - 1][0]
-    return _Page([_row(index, entry, labels, spoken) for index, entry in found[:_PAGE]], older, size)
+    return _Page([row_of(index, entry, labels, spoken) for index, entry in found[:_PAGE]], older, size)
 
 
-def _row(index: int, entry: Entry, labels: Labels, spoken: str) -> Row:
+def row_of(index: int, entry: Entry, labels: Labels, spoken: str) -> Row:
+    """Return an entry as one line of a list."""
     return Row(
         index,
         entry.t,
