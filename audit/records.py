@@ -138,6 +138,35 @@ class SubjectPseudonym(_Record, table=True):
     pseudonym: bytes = Field(sa_column=_bytes())
 
 
+class AuditTerm(_Record, table=True):
+    """Which entries an officer finds under a term (``audit.matching``); made afterwards, trusted by none."""
+
+    __tablename__ = "audit_term"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    term: int = Field(sa_column=_number(key=True))
+    leaf_index: int = Field(sa_column=_number(key=True))
+
+
+class AuditSpan(_Record, table=True):
+    """One block of indexed entries: the index after its last one, its earliest and its latest time."""
+
+    __tablename__ = "audit_span"
+    block: int = Field(sa_column=_number(key=True))
+    upto: int = Field(sa_column=_number())
+    earliest: int = Field(sa_column=_number())
+    latest: int = Field(sa_column=_number())
+
+
+class AuditDetail(_Record, table=True):
+    """The sealed detail of one entry, whose leaf holds the digest of ``ct``. It goes with the person."""
+
+    __tablename__ = "audit_detail"
+    __table_args__ = (Index("audit_detail_key", "kid"),)
+    entry_id: str = Field(sa_column=_text(key=True))
+    kid: str = Field(sa_column=_text())
+    ct: bytes = Field(sa_column=_bytes())
+
+
 GUARDS_SQLITE = guards.GUARDS_SQLITE
 GUARDS_POSTGRESQL = guards.GUARDS_POSTGRESQL
 

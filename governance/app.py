@@ -18,6 +18,7 @@ from audit.publishing import NotPublishedError
 from governance import confirming, pages, signin
 from governance.api import (
     approvals,
+    auditlog,
     authzen,
     consents,
     discovery,
@@ -38,7 +39,7 @@ from governance.api import (
 )
 from governance.centre import mine, optout
 from governance.collecting import Collector
-from governance.console import accesses, decisions
+from governance.console import accesses, decisions, logsearch
 from governance.console import rights as rights_page
 from governance.database import StoreError
 from governance.delivering import Worker
@@ -60,6 +61,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
         signing = asyncio.create_task(service.log.checkpoints.keep_publishing(service.clock))
         settling = asyncio.create_task(service.log.book.keep_settled())
+        indexing = asyncio.create_task(service.log.search.keep_indexing())
         worker = Worker(service.delivering) if delivering else None
         if worker is not None:
             worker.start()
@@ -71,6 +73,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         await asyncio.to_thread(watched.stop)
         signing.cancel()
         settling.cancel()
+        indexing.cancel()
         app.state.collector.close()
         with suppress(StoreError, LockStoreError, NotPublishedError, LogError):
             service.log.settle()
@@ -126,6 +129,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         sharing.router,
         rights.mine,
         rights.router,
+        auditlog.router,
     ):
         app.include_router(further)
     # Entry bundles stand before hash tiles: "entries" is no level.
@@ -138,6 +142,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         confirming.router,
         mine.router,
         decisions.router,
+        logsearch.router,
         accesses.router,
         rights_page.router,
         pages.router,

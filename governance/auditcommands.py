@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from governance import commands, exposurecommands, keycommands, witnesscommands
+from governance import commands, exposurecommands, keycommands, searchcommands, witnesscommands
 from governance.checkpoints import Checkpoints
 from governance.wiring import load_ring, open_database
 
@@ -23,6 +23,7 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     witnesscommands.add_to(names.add_parser("witness", help="who vouches that the log only grows"), spoken)
     text = "whose which fields an actor or a key's holder could have seen, or anybody in a span of time"
     exposurecommands.add_to(names.add_parser("exposure", help=text, description=text, parents=[spoken]))
+    searchcommands.add_to(names, spoken)
 
 
 def verify(chosen: argparse.Namespace) -> int:

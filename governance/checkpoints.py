@@ -151,7 +151,7 @@ class Checkpoints:
         return verify_database(self._database.reading, self.log_keys(), lock)
 
     def altered_copies(self) -> list[copies.Difference]:
-        """Return where the search columns disagree with the leaves they were copied from."""
+        """Return where columns and indexes disagree with the leaves they were made from."""
         return list(copies.differences(self._database.reading))
 
     async def keep_publishing(self, clock: Callable[[], int]) -> None:

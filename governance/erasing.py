@@ -23,7 +23,7 @@ from audit.sequencing import Receipt
 from consent import confirmation, registry, ties
 from consent.events import Capacity
 from consent.listing import Consent
-from governance import announcing, ending, holds, moving, rightsrecords, subjects
+from governance import announcing, details, ending, holds, moving, rightsrecords, subjects
 from governance.announcing import Told
 from governance.approvalrecords import lapse
 from governance.database import Database
@@ -233,6 +233,7 @@ class Erasing:
         name = ledger.names_of(tx, [member]).get(member, b"")
         owned = (*tx.rows(_REVIEWS, {"name": name}), *tx.rows(_REQUESTS, {"member": member}))
         owners = [str(row[0]) for row in owned]
+        details.forget(tx, member)
         destroyed = self._vault.destroy(tx, member, [*owners, *holds.ended(tx, member)])
         for household in deserted:
             destroyed += self._close(tx, household, now)
@@ -261,6 +262,7 @@ class Erasing:
 
     def _close(self, tx: Transaction, household: SubjectId, now: int) -> Destroyed:
         """Close a household whose last resident is erased: its values led to nobody else."""
+        details.forget(tx, household)
         destroyed = self._vault.destroy(tx, household, holds.ended(tx, household))
         tx.run(_END_HERE, {"member": household, "now": now})
         for statement in _DROPPED:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from governance.checkpoints import Checkpoints
+from governance.database import Database
 from governance.logbook import Logbook
+from governance.logsearch import LogSearch
+from governance.opening import Opening
 from governance.proofs import Proofs
+from governance.rulekeeping import RuleKeeper
+from governance.savedsearches import SavedSearches
 from governance.witnessing import Witnessing
 
 
@@ -18,6 +23,8 @@ class LogRoom:
     witnessing: Witnessing
     proofs: Proofs
     book: Logbook
+    search: LogSearch
+    saved: SavedSearches
 
     def settle(self) -> None:
         """Give everything that is committed its place; whoever reads the log calls this first.
@@ -27,3 +34,22 @@ class LogRoom:
             LogError: the log is damaged where it would grow.
         """
         self.book.settle()
+
+
+def furnished(
+    checkpoints: Checkpoints,
+    witnessing: Witnessing,
+    book: Logbook,
+    database: Database,
+    keeper: RuleKeeper,
+    opening: Opening,
+) -> LogRoom:
+    """Return the desks of the log of one database."""
+    return LogRoom(
+        checkpoints=checkpoints,
+        witnessing=witnessing,
+        proofs=Proofs(database, checkpoints, book.settle),
+        book=book,
+        search=LogSearch(database, keeper, opening, book.settle),
+        saved=SavedSearches(database),
+    )

@@ -19,12 +19,14 @@ from policies.book import RuleBook
 from policies.identifiers import Prefix, new_id
 from policies.terms import FieldName, Gender, KeyClass, SubjectId
 from policies.transaction import Transaction
-from redaction.sealing import Place, Sealed, Sealer, SealError, WrappedKey
+from redaction.sealing import ALGORITHM, Place, Sealed, Sealer, SealError, WrappedKey
 
 _KEPT_FACTS: Final = 4096
 
 DoesNotOpenError = SealError
 """What opening raises; one error for every cause."""
+SEALED_WITH: Final = ALGORITHM
+"""The number of the algorithm of a fresh seal, for who writes down how something was sealed."""
 
 
 class Opening:
@@ -134,6 +136,22 @@ class Opening:
         cell = Sealed(sealed) if isinstance(sealed, bytes) else sealed
         return self._sealer.open(self._key_alone(tx, owner_id), place, cell)
 
+    def seal_detail(
+        self, tx: Transaction, owner_id: str, entry_id: str, text: str, now: int
+    ) -> tuple[str, Sealed]:
+        """Seal what a log entry says beside its leaf, under its owner's key for that; return the key's id."""
+        key = self._vault.keys_of(tx, owner_id).get(KeyClass.AUDIT_DETAIL)
+        if key is None:
+            key = self._fresh_key(tx, owner_id, KeyClass.AUDIT_DETAIL, now)
+        return key.kid, self._sealer.seal(key, _beside(owner_id, entry_id), text)
+
+    def open_detail(self, tx: Transaction, kid: str, entry_id: str, sealed: bytes) -> str:
+        """Open what ``seal_detail`` sealed. Raises ``DoesNotOpenError`` once the key is destroyed."""
+        key = self._vault.key_with(tx, kid)
+        if key is None:
+            raise DoesNotOpenError
+        return self._sealer.open(key, _beside(key.owner_id, entry_id), Sealed(sealed))
+
     def _key_alone(self, tx: Transaction, owner_id: str) -> WrappedKey:
         key = self._vault.keys_of(tx, owner_id).get(KeyClass.MESSAGE)
         if key is None:
@@ -154,6 +172,10 @@ def _class_of(book: RuleBook, field: FieldName) -> KeyClass:
     key_class = KeyClass.AGE if field in FACTS_OF.values() else book.fields[field].key_class
     assert key_class is not None, "channels hold no values and are never sealed"
     return key_class
+
+
+def _beside(owner_id: str, entry_id: str) -> Place:
+    return Place(owner_id, "audit_entry", entry_id, "detail", KeyClass.AUDIT_DETAIL)
 
 
 def _alone(owner_id: str, entity: str, column: str) -> Place:

@@ -22,6 +22,7 @@ import audit.records
 import consent.records
 import governance.outboxrecords
 import governance.records
+import governance.savedsearches
 import governance.witnessrecords
 from governance.database import SchemaError
 
@@ -31,6 +32,7 @@ ROOMS: Final = (
     governance.records,
     governance.outboxrecords,
     governance.witnessrecords,
+    governance.savedsearches,
     consent.records,
     audit.records,
 )

@@ -121,6 +121,8 @@ CHANGES: Final = {
     "log.rollback_proposed": noted("%(who)s 提议接受日志的回退，等待他人复核。"),
     "log.rollback_accepted": noted("%(who)s 复核后接受了日志的回退。"),
     "audit.exposure": noted("%(who)s 汇总了谁的哪些信息可能被看到，用于事件调查。"),
+    "audit.searched": noted("%(who)s 检索了日志。"),
+    "audit.reindexed": noted("%(who)s 重建了日志的检索索引。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
 }
 DONE: Final = {

@@ -48,6 +48,7 @@ _CELLS: Final = (
 _KEYS: Final = select(_key.c.key_class, _key.c.kid, _key.c.wrapped).where(
     _key.c.owner_id == bindparam("owner")
 )
+_KEY: Final = select(_key.c.owner_id, _key.c.key_class, _key.c.wrapped).where(_key.c.kid == bindparam("key"))
 _ADD_KEY: Final = insert(_key)
 _DROP_CELL: Final = delete(_cell).where(
     _cell.c.subject_id == bindparam("subject"), _cell.c.field == bindparam("name")
@@ -66,8 +67,10 @@ _DROP_LAPSED: Final = delete(_cell).where(
     _cell.c.field == bindparam("name"),
     _cell.c.written_at <= bindparam("cutoff"),
 )
+# A key of the log's details opens no cell and is not idle for that: it goes with the person alone.
 _IDLE_KEYS: Final = delete(_key).where(
     _key.c.owner_id == bindparam("owner"),
+    _key.c.key_class != KeyClass.AUDIT_DETAIL.value,
     ~exists().where(_cell.c.kid == _key.c.kid, _cell.c.subject_id == _key.c.owner_id),
     ~exists().where(_held.c.kid == _key.c.kid, _held.c.subject_id == _key.c.owner_id),
 )
@@ -142,6 +145,12 @@ class Vault:
             KeyClass(key_class): WrappedKey(kid, owner_id, KeyClass(key_class), wrapped)
             for key_class, kid, wrapped in tx.rows(_KEYS, {"owner": owner_id})
         }
+
+    def key_with(self, tx: Transaction, kid: str) -> WrappedKey | None:
+        """Return the wrapped data key of this id, or None once it is destroyed."""
+        for owner, key_class, wrapped in tx.rows(_KEY, {"key": kid}):
+            return WrappedKey(kid, owner, KeyClass(key_class), wrapped)
+        return None
 
     def add_key(self, tx: Transaction, key: WrappedKey, now: int) -> None:
         """Store a fresh wrapped key."""

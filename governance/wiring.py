@@ -40,12 +40,11 @@ from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
 from governance.logbook import Logbook
-from governance.logroom import LogRoom
+from governance.logroom import LogRoom, furnished
 from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
 from governance.permits import PermitDesk
-from governance.proofs import Proofs
 from governance.reaching import sender_of
 from governance.receipting import TYPE as RECEIPT
 from governance.receipting import Receipts
@@ -319,7 +318,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints, witnessing, Proofs(database, checkpoints, logbook.settle), logbook),
+        log=furnished(checkpoints, witnessing, logbook, database, keeper, opening),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

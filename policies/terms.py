@@ -288,3 +288,4 @@ class KeyClass(StrEnum):
     SENSITIVE = "sensitive"
     CONTENT = "content"
     MESSAGE = "message"
+    AUDIT_DETAIL = "audit_detail"

@@ -25,6 +25,8 @@ _AES_256_GCM: Final = 1
 _HEADER: Final = struct.Struct(">BBH")
 _NONCE: Final = 12
 _TAG: Final = 16
+ALGORITHM: Final = _AES_256_GCM
+"""What new values are sealed with, as a number that stands in each of them."""
 _KEY_SIZE: Final = 32
 _OPEN_KEYS: Final = 4096
 

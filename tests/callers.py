@@ -76,6 +76,7 @@ _MADE: Final[Mapping[str, Callable[[Living], str]]] = {
     "review": happenings.emergency,
     "right": happenings.erasure_asked,
     "hold": happenings.held,
+    "search": happenings.search_kept,
 }
 """What is made to happen first where a path names it; each returns the id."""
 

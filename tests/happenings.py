@@ -7,6 +7,7 @@ from typing import Final
 
 from living import DAY, MINUTE, Living
 
+from audit.search import parse
 from governance import identity, world
 from governance.acting import On
 from governance.approvalrecords import Asked, HostAct
@@ -277,3 +278,9 @@ HAPPENINGS: Final[Mapping[str, Callable[[Living], None]]] = {
     "an_hour_passes": lambda house: house.clock.advance(HOUR),
     "181_days_pass": lambda house: house.clock.advance(181 * DAY),
 }
+
+
+def search_kept(house: Living) -> str:
+    """Keep a search of the log for the officer; return its id."""
+    officer = ActorId(world.OFFICER.id)
+    return house.service.log.saved.add(officer, "一项检索", parse("decision:deny"), house.clock()).id

@@ -32,6 +32,7 @@ _CHANGES: Final = {
     "deliver": noted("准备把一条消息交付给您"),
     "read.failed": noted("获准查看，但内容没能打开"),
     "log.read": noted("查阅了一条与您有关的记录"),
+    "audit.searched": noted("在日志里检索了与您有关的记录"),
     "search.resource": noted("查询了能使用您的哪些信息，没有找到"),
     "consent.served": noted("出示了一份告知"),
     "consent.not_asked": noted("想再次征求您的同意，离您上次拒绝太近，没有询问"),

@@ -22,6 +22,7 @@ from governance.cursors import Cursors
 from governance.explaining import Explanation, entry_of, explain, sentence, short, verdict
 from governance.identity import Caller
 from governance.ladder import Labels
+from governance.logsearch import OFFICES
 from governance.pages import caller_of, language, page_route, render, see_other
 from governance.problems import Problem, ProblemError
 from governance.reasoning import reasons_of_rules
@@ -30,7 +31,6 @@ from policies.identifiers import Prefix, pattern
 from policies.terms import Effect, Outcome
 from policies.transaction import Transaction
 
-OFFICES: Final = frozenset({"compliance_officer", "auditor"})
 _PAGE: Final = 40
 _STRETCH: Final = 20_000
 """How many entries one page looks through at most: rare ones must not make it read the whole log."""
@@ -133,10 +133,11 @@ def _page(service: Service, reading: Entry, view: str, end: int, spoken: str) ->
     older = after or None
     if len(found) > _PAGE:
         older = found[_PAGE - 1][0]
-    return _Page([_row(index, entry, labels, spoken) for index, entry in found[:_PAGE]], older, size)
+    return _Page([row_of(index, entry, labels, spoken) for index, entry in found[:_PAGE]], older, size)
 
 
-def _row(index: int, entry: Entry, labels: Labels, spoken: str) -> Row:
+def row_of(index: int, entry: Entry, labels: Labels, spoken: str) -> Row:
+    """Return an entry as one line of a list."""
     return Row(
         index,
         entry.t,

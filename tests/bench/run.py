@@ -24,6 +24,7 @@ import import_bench
 import load
 import log_bench
 import policy_bench
+import search_bench
 import whatif_bench
 import withdrawal_bench
 
@@ -276,6 +277,8 @@ def main() -> int:
         rows += withdrawal_bench.measure()
         print("\nevidence ", end="", flush=True)
         rows += evidence_bench.measure()
+        print("\nsearch ", end="", flush=True)
+        rows += search_bench.measure()
     print()
     Path("bench.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     width = max(len(str(one["what"])) for one in rows)
