@@ -85,7 +85,7 @@ class Checkpoints:
         with self._database.reading() as tx:
             return ledger.head(tx).origin
 
-    def keys(self) -> tuple[Key, ...]:
+    def known_keys(self) -> tuple[Key, ...]:
         """Return every key that has signed the log, each with the checkpoints that it may sign."""
         with self._database.reading() as tx:
             head = ledger.head(tx)
@@ -144,7 +144,7 @@ class Checkpoints:
     def verify(self) -> Report:
         """Check the whole log from its bytes."""
         lock = LockStore(self._path).body()
-        return verify_database(self._database.reading, self.keys(), lock)
+        return verify_database(self._database.reading, self.known_keys(), lock)
 
     def altered_copies(self) -> list[copies.Difference]:
         """Return where the search columns disagree with the leaves they were copied from."""

@@ -111,8 +111,6 @@ CHANGES: Final = {
     "retention.swept": noted("%(who)s 删除了保存期限已满的信息。"),
     "log.read": noted("%(who)s 查阅了日志。"),
     "log.key_rotated": noted("%(who)s 更换了日志的签名密钥。"),
-    "log.rollback_proposed": noted("%(who)s 提议接受日志的回退，等待他人复核。"),
-    "log.rollback_accepted": noted("%(who)s 复核后接受了日志的回退。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
 }
 DONE: Final = {
