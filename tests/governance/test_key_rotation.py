@@ -195,6 +195,25 @@ def test_a_crash_after_the_entry_leaves_the_next_process_to_sign_with_both(house
     assert house.verified() == house.size()
 
 
+def test_the_old_key_alone_signs_nothing_beyond_the_entry_while_the_new_one_is_still_coming(
+    house: Living,
+) -> None:
+    ring = house.service.ring
+    coming = ring.prepare_rotation(desk(house).publish(house.clock())).coming
+    assert coming is not None
+    with house.service.database.transaction() as tx:
+        origin = ledger.head(tx).origin
+        old = Signer(origin, ring.log_keys().current)
+        ledger.append(tx, [rotation.entry_for(old.key, Signer(origin, coming.seed).key, house.clock())])
+        head = ledger.head(tx)
+        tx.commit()
+    put_outside(house, sign(old, Checkpoint(origin, head.size, head.root)))
+    assert desk(house).examine() is Standing.FORGED
+    with pytest.raises(NotPublishedError):
+        desk(house).publish(house.clock())
+    assert desk(house).verify().exit is Exit.UNSIGNED
+
+
 def test_a_crash_between_the_note_outside_and_its_copy_is_mended(house: Living) -> None:
     desk(house).rotate(house.clock())
     note, size = published(house), house.size()
