@@ -85,7 +85,7 @@ class Checkpoints:
         with self._database.reading() as tx:
             return ledger.head(tx).origin
 
-    def log_keys(self) -> tuple[Key, ...]:
+    def known_keys(self) -> tuple[Key, ...]:
         """Return every key that has signed the log, each with the checkpoints that it may sign."""
         with self._database.reading() as tx:
             head = ledger.head(tx)
@@ -99,7 +99,7 @@ class Checkpoints:
 
     def signed(self) -> int:
         """Return how many entries the note outside the database covers, whoever signed it."""
-        return open_checkpoint(LockStore(self._path).body(), self.log_keys()).size
+        return open_checkpoint(LockStore(self._path).body(), self.known_keys()).size
 
     def publish(self, now: int) -> int:
         """Sign the head if it has grown; return the size that is signed now."""
@@ -148,7 +148,7 @@ class Checkpoints:
     def verify(self) -> Report:
         """Check the whole log from its bytes."""
         lock = LockStore(self._path).body()
-        return verify_database(self._database.reading, self.log_keys(), lock)
+        return verify_database(self._database.reading, self.known_keys(), lock)
 
     def altered_copies(self) -> list[copies.Difference]:
         """Return where columns and indexes disagree with the leaves they were made from."""

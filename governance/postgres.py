@@ -25,7 +25,8 @@ _NOTHING: Final[Mapping[str, object]] = {}
 _DURABLE: Final = {
     "fsync": ("on",),
     "full_page_writes": ("on",),
-    "synchronous_commit": ("on", "remote_apply", "remote_write"),
+    # remote_write acknowledges what a standby's operating system has, not its disk.
+    "synchronous_commit": ("on", "remote_apply"),
 }
 _OLDER: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start < :since"

@@ -118,8 +118,6 @@ CHANGES: Final = {
     "log.read": noted("%(who)s 查阅了日志。"),
     "log.pending_altered": noted("一条记录在编入日志之前被改动，日志没有收录它，只留下这一条。"),
     "log.key_rotated": noted("%(who)s 更换了日志的签名密钥。"),
-    "log.rollback_proposed": noted("%(who)s 提议接受日志的回退，等待他人复核。"),
-    "log.rollback_accepted": noted("%(who)s 复核后接受了日志的回退。"),
     "audit.exposure": noted("%(who)s 汇总了谁的哪些信息可能被看到，用于事件调查。"),
     "audit.searched": noted("%(who)s 检索了日志。"),
     "audit.reindexed": noted("%(who)s 重建了日志的检索索引。"),

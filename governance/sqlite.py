@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import apsw
+from sqlalchemy import text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.sql import Executable
 
@@ -23,6 +24,8 @@ from policies.transaction import Row, Transaction
 
 _WAL_RESET_FIXED: Final = (3, 51, 3)
 _BUSY_MS: Final = 5_000
+_DURABLE: Final = {"synchronous": (text("PRAGMA synchronous"), 2), "fullfsync": (text("PRAGMA fullfsync"), 1)}
+"""The least of each under which a commit that was answered survives a power cut; 2 is FULL."""
 _NOTHING: Final[Mapping[str, object]] = {}
 
 
@@ -155,8 +158,10 @@ class SqliteDatabase:
         return True
 
     def weaknesses(self) -> list[str]:
-        """Return nothing: every connection is opened with durable settings."""
-        return []
+        """Return where a connection is less durable than every one is opened to be."""
+        with self.reading() as tx:
+            found = [(name, tx.rows(read)[0][0], least) for name, (read, least) in _DURABLE.items()]
+        return [f"{name} is {value}" for name, value, least in found if value < least]
 
     def close(self) -> None:
         """Close all idle connections."""

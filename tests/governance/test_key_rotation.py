@@ -13,9 +13,10 @@ from sqlalchemy import text
 from audit import checkpoint, ledger, rotation
 from audit.checkpoint import Signer, sign
 from audit.lockstore import LockStore
-from audit.note import Checkpoint, Key, NoteError, parse
+from audit.note import Checkpoint, Key, NoteError, parse, parse_key
 from audit.publishing import NotPublishedError, Standing
 from audit.verdicts import Exit, What
+from governance.__main__ import main
 from governance.checkpoints import Checkpoints
 from governance.wiring import StartError, assemble
 from redaction.keys import KeyRing, KeyRingError
@@ -80,7 +81,7 @@ def put_outside(house: Living, note: str) -> None:
 def test_the_first_checkpoint_after_a_rotation_bears_both_signatures_and_the_next_the_new_one(
     house: Living,
 ) -> None:
-    (before,) = desk(house).log_keys()
+    (before,) = desk(house).known_keys()
     old, new, size = desk(house).rotate(house.clock())
     assert old.text == before.text
     assert signed_by(published(house), old, new) == [old.id.hex(), new.id.hex()]
@@ -90,7 +91,7 @@ def test_the_first_checkpoint_after_a_rotation_bears_both_signatures_and_the_nex
     assert signed_by(published(house), old, new) == [new.id.hex()]
     entry = house.log()[size - 1]
     assert (entry.act, entry.resource) == ("log.key_rotated", f"{old.text} {new.text}")
-    assert [(one.text, one.first, one.last) for one in desk(house).log_keys()] == [
+    assert [(one.text, one.first, one.last) for one in desk(house).known_keys()] == [
         (old.text, 0, size - 1),
         (new.text, size, None),
     ]
@@ -106,7 +107,7 @@ def test_a_history_of_three_keys_verifies_and_starts(house: Living) -> None:
     desk(house).publish(house.clock())
     assert desk(house).examine() is Standing.OK
     assert house.verified() == house.size()
-    assert [one.text for one in desk(house).log_keys()][1:] == [one.text for one in keys]
+    assert [one.text for one in desk(house).known_keys()][1:] == [one.text for one in keys]
     assemble(house.settings).close()
 
 
@@ -133,7 +134,7 @@ def test_the_old_key_alone_does_not_sign_the_checkpoint_of_the_rotation(house: L
     seed = house.service.ring.log_keys().current
     desk(house).rotate(house.clock())
     shown = parse(published(house)).text
-    put_outside(house, Signer(desk(house).log_keys()[0].name, seed).sign(shown))
+    put_outside(house, Signer(desk(house).known_keys()[0].name, seed).sign(shown))
     assert desk(house).examine() is Standing.FORGED
 
 
@@ -142,7 +143,7 @@ def test_the_new_key_does_not_vouch_for_what_came_before(house: Living) -> None:
     earlier = parse(published(house)).text
     desk(house).rotate(house.clock())
     put_outside(
-        house, Signer(desk(house).log_keys()[0].name, house.service.ring.log_keys().current).sign(earlier)
+        house, Signer(desk(house).known_keys()[0].name, house.service.ring.log_keys().current).sign(earlier)
     )
     assert desk(house).examine() is Standing.FORGED
 
@@ -153,7 +154,7 @@ def test_a_rotation_that_a_crash_cut_off_is_taken_up_where_it_stopped(
     house: Living, step: str, done: bool
 ) -> None:
     desk(house).publish(house.clock())
-    (before,) = desk(house).log_keys()
+    (before,) = desk(house).known_keys()
     cut = Checkpoints(
         house.service.database, Failing(house.service.ring, step, done=done), house.settings.lock_store
     )
@@ -166,7 +167,7 @@ def test_a_rotation_that_a_crash_cut_off_is_taken_up_where_it_stopped(
     rotated = [one for one in house.log() if one.resource.startswith(before.text)]
     if step == "finish":
         # All was said: the serving process let the new key take over, and there is nothing to take up.
-        assert [one.last for one in desk(house).log_keys()] == [house.log().index(rotated[0]), None]
+        assert [one.last for one in desk(house).known_keys()] == [house.log().index(rotated[0]), None]
     else:
         assert rotated == []
         old, _, _ = desk(house).rotate(house.clock() + MINUTE)
@@ -182,7 +183,7 @@ def test_a_crash_after_the_entry_leaves_the_next_process_to_sign_with_both(house
     assert coming is not None
     grow(house)
     desk(house).publish(house.clock())  # the entry is not there yet: the old key signs
-    origin = desk(house).log_keys()[0].name
+    origin = desk(house).known_keys()[0].name
     old, new = Signer(origin, ring.log_keys().current).key, Signer(origin, coming.seed).key
     assert signed_by(published(house), old, new) == [old.id.hex()]
     with house.service.database.transaction() as tx:
@@ -192,6 +193,25 @@ def test_a_crash_after_the_entry_leaves_the_next_process_to_sign_with_both(house
     desk(house).publish(house.clock())
     assert signed_by(published(house), old, new) == [old.id.hex(), new.id.hex()]
     assert house.verified() == house.size()
+
+
+def test_the_old_key_alone_signs_nothing_beyond_the_entry_while_the_new_one_is_still_coming(
+    house: Living,
+) -> None:
+    ring = house.service.ring
+    coming = ring.prepare_rotation(desk(house).publish(house.clock())).coming
+    assert coming is not None
+    with house.service.database.transaction() as tx:
+        origin = ledger.head(tx).origin
+        old = Signer(origin, ring.log_keys().current)
+        ledger.append(tx, [rotation.entry_for(old.key, Signer(origin, coming.seed).key, house.clock())])
+        head = ledger.head(tx)
+        tx.commit()
+    put_outside(house, sign(old, Checkpoint(origin, head.size, head.root)))
+    assert desk(house).examine() is Standing.FORGED
+    with pytest.raises(NotPublishedError):
+        desk(house).publish(house.clock())
+    assert desk(house).verify().exit is Exit.UNSIGNED
 
 
 def test_a_crash_between_the_note_outside_and_its_copy_is_mended(house: Living) -> None:
@@ -224,14 +244,14 @@ def test_a_key_ring_from_before_the_rotation_signs_and_starts_nothing(house: Liv
 def test_an_entry_that_names_another_key_rotates_nothing(house: Living) -> None:
     size = desk(house).publish(house.clock())
     house.service.ring.prepare_rotation(size)
-    (old,) = desk(house).log_keys()
+    (old,) = desk(house).known_keys()
     with house.service.database.transaction() as tx:
         stranger = Signer(old.name, b"\x05" * 32).key
         ledger.append(tx, [rotation.entry_for(old, stranger, house.clock())])
         tx.commit()
     desk(house).publish(house.clock())
     assert signed_by(published(house), old) == [old.id.hex()]
-    assert len(desk(house).log_keys()) == 1
+    assert len(desk(house).known_keys()) == 1
 
 
 # --- the ring
@@ -279,3 +299,18 @@ def test_a_damaged_history_of_keys_stops_the_start(tmp_path: Path, old: str, new
     path.write_text(changed)
     with pytest.raises(KeyRingError, match="damaged"):
         KeyRing.load(path)
+
+
+# --- the command
+
+
+def test_the_command_tells_both_keys_and_ends_with_a_log_that_verifies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GOVERNANCE_HOME", str(tmp_path / "home"))
+    assert main(["init"]) == 0
+    capsys.readouterr()
+    assert main(["audit", "rotate-key", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert parse_key(told["old"]) != parse_key(told["new"])
+    assert main(["audit", "verify"]) == 0

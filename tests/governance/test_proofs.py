@@ -24,7 +24,7 @@ ON_SQLITE = pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 
 def key_of(house: Living) -> Key:
     """The log's public key, as an auditor has it on paper."""
-    return house.service.log.checkpoints.log_keys()[0]
+    return house.service.log.checkpoints.known_keys()[0]
 
 
 def fetched(wire: Wire, address: str, session: str | None = None) -> httpx2.Response:
