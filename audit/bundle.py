@@ -9,7 +9,7 @@ databases: entries and hashes come from functions of the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Final, NamedTuple
+from typing import IO, Final, NamedTuple, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from audit import standalone
@@ -42,7 +42,7 @@ _WHEN: Final = (1980, 1, 1, 0, 0, 0)
 
 
 class DamagedLogError(Exception):
-    """The log does not fit its tree or its signed head at ``index``; nothing of it is exported as evidence."""
+    """The log does not fit its tree at ``index``; nothing of it is exported as evidence."""
 
     def __init__(self, index: int) -> None:
         super().__init__(f"the log is damaged at entry {index}; run: governance audit verify")
@@ -61,7 +61,7 @@ class Source(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What to export: entries ``[first, end)``, all or those that ``accept`` takes, described by ``filter``."""
+    """What to export: entries ``[first, end)``, all or what ``accept`` takes, described by ``filter``."""
 
     first: int
     end: int
@@ -78,7 +78,7 @@ def pieces(source: Source, order: Order, progress: Progress) -> Iterator[bytes]:
         DamagedLogError: an entry is missing or does not fit the tree. What was yielded is no bundle then.
     """
     sink = _Sink()
-    with ZipFile(sink, "w", ZIP_DEFLATED, compresslevel=_LEVEL) as archive:  # type: ignore[type-var]
+    with ZipFile(cast("IO[bytes]", sink), "w", ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         writing = _Writing(archive, source, order, progress)
         for _ in writing.run():
             yield from sink.taken()
@@ -86,7 +86,7 @@ def pieces(source: Source, order: Order, progress: Progress) -> Iterator[bytes]:
 
 
 class _Sink:
-    """Takes what the archive writes until somebody fetches it; cannot seek, so nothing is written twice."""
+    """Takes what the archive writes until it is fetched; cannot seek, so nothing is written twice."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -65,8 +65,8 @@ class Known(Enum):
 class BundleReport(NamedTuple):
     """The result: the findings, and what the bundle holds as far as it could be read.
 
-    ``pinned``: the signature was held against a key or policy from elsewhere. ``known``: how the bundle stands
-    to the checkpoint kept earlier; OUTSIDE where that one lies beside the run and proves nothing here.
+    ``pinned``: the signature was held against a key or policy from elsewhere. ``known``: how the bundle
+    stands to the checkpoint kept earlier; OUTSIDE where that one lies beside the run and proves nothing here.
     ``verifier`` is the SHA-256 of the bundle's ``verify.py`` in hex, which nobody has vouched for.
     """
 
@@ -107,9 +107,7 @@ def check_bundle(
 class _Checking:
     """One check; what is known so far stays readable when the file breaks in the middle."""
 
-    def __init__(
-        self, check: Check, policy: Policy | None, known: str | None, findings: Findings
-    ) -> None:
+    def __init__(self, check: Check, policy: Policy | None, known: str | None, findings: Findings) -> None:
         self._check, self._policy, self._findings = check, policy, findings
         self._known_note = known
         self._known: Checkpoint | None = None
@@ -199,6 +197,8 @@ class _Checking:
 
     def _entries(self, bundle: BundleFile, told: Told) -> None:
         manifest = told.manifest
+        listed: Frontier | None
+        seen: Frontier | None
         try:
             listed = seen = start(manifest.first, told.proof.left)
         except ValueError:

@@ -1,4 +1,4 @@
-"""A bundle as a file: which members it has, what its manifest and its proof say, and how to open a hostile one.
+"""A bundle as a file: its members, what its manifest and its proof say, and how to open a hostile one.
 
 Promises that a bundle has one form: a ZIP with these members, each at most once, a manifest and a proof in
 their one spelling. Whatever else arrives (paths, twins, further members, bombs, endless lines, broken
@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 from base64 import b64decode, b64encode
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from audit.note import MAX_NOTE
@@ -66,7 +66,7 @@ class MemberMissingError(BundleError):
 
 
 class Manifest(NamedTuple):
-    """What a bundle says it is: entries ``[first, end)`` of a log signed at ``size``, all or a choice of them.
+    """What a bundle says it is: entries ``[first, end)`` of a log signed at ``size``, all or some.
 
     ``key`` is the log's verifier key as the exporter states it; ``made_at`` a time for people.
     """
@@ -120,7 +120,9 @@ def parse_proof(text: str) -> RangeProof:
     """
     tree = _parsed(text)
     try:
-        proof = RangeProof(*(tuple(b64decode(one, validate=True) for one in tree[s]) for s in RangeProof._fields))
+        proof = RangeProof(
+            *(tuple(b64decode(one, validate=True) for one in tree[s]) for s in RangeProof._fields)
+        )
     except (ValueError, KeyError, TypeError):
         raise BundleError("the range proof has another form") from None
     if proof_text(proof) != text:
@@ -167,7 +169,7 @@ class BundleFile:
 
     def stream(self, name: str) -> io.BufferedReader:
         """Return a long member for reading in pieces; several can be read side by side."""
-        return io.BufferedReader(self._zip.open(name), 1 << 16)  # type: ignore[type-var]
+        return io.BufferedReader(cast("Any", self._zip.open(name)), 1 << 16)
 
     def size(self, name: str) -> int:
         """Return how many bytes a member has."""

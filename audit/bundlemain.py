@@ -23,13 +23,13 @@ from audit.verdicts import Exit
 
 _SELF: Final = (
     "注意：签名只与导出内自带的密钥核对过（自我声明）。要证明出处，请用 --key 或 --policy 指定另行取得的密钥。",
-    "Note: the signature was checked only against the key in the bundle itself (self-asserted). To prove where "
-    "it comes from, name a key that you got elsewhere with --key or --policy.",
+    "Note: the signature was checked only against the key in the bundle (self-asserted). "
+    "To prove where it comes from, name a key that you got elsewhere with --key or --policy.",
 )
 _FILTERED: Final = (
     "经过筛选：证明了这一段有 {run} 条、给出 {given} 条且未被改动；不能证明符合条件的都已给出。",
-    "Filtered: of the {run} entries of this run {given} are given, unaltered; that all which fit the filter are "
-    "given cannot be proved.",
+    "Filtered: of the {run} entries of this run {given} are given, unaltered; "
+    "that all which fit the filter are given cannot be proved.",
 )
 _COMPLETE: Final = (
     "连续的一段：{given} 条，没有缺少。",
@@ -39,7 +39,7 @@ _KNOWN: Final = {
     Known.AGREES: ("与您留存的检查点一致。", "It agrees with the checkpoint that you kept."),
     Known.OUTSIDE: (
         "您留存的检查点不在这一段之内，无法比较；请索取从它起的导出。",
-        "The checkpoint that you kept lies outside this run and cannot be compared; ask for a run from it on.",
+        "The checkpoint that you kept lies outside this run and cannot be compared; ask for one from it on.",
     ),
 }
 

@@ -26,7 +26,7 @@ _ROW: Final = re.compile(rb'"(0|[1-9][0-9]{0,18})",')
 class _Entry(NamedTuple):
     """One line as it was read. ``leaf`` is None where the line cannot be read at all."""
 
-    index: int
+    place: int
     leaf: bytes | None
     honest: bool
 
@@ -82,12 +82,12 @@ class Rows:
             if self._next is None:
                 self._next = self._read(index)
             entry = self._next
-            if entry is None or (entry.index > index and index < self._manifest.end):
+            if entry is None or (entry.place > index and index < self._manifest.end):
                 return None
             self._next = None
-            if entry.index >= index:
+            if entry.place >= index:
                 return entry
-            self._stray(What.REORDERED, entry.index)
+            self._stray(What.REORDERED, entry.place)
 
     def _stray(self, what: What, index: int) -> None:
         self._findings.note(what, index)
@@ -115,18 +115,18 @@ class Rows:
             text = self._waiting or self._table.readline(LONGEST_LINE)
             self._waiting = b""
             try:
-                if entry.leaf is None or text == row(entry.index, entry.leaf).encode():
+                if entry.leaf is None or text == row(entry.place, entry.leaf).encode():
                     return
             except (ValueError, RecursionError):
                 return  # the leaf is no entry; that is told of the leaf
             named = _ROW.match(text)
-            index = entry.index if named is None else int(named.group(1))
-            self._findings.note(What.CSV, min(index, entry.index))
+            index = entry.place if named is None else int(named.group(1))
+            self._findings.note(What.CSV, min(index, entry.place))
             self._wrong_rows += 1
             self._whole_table = bool(text) and self._wrong_rows < KEPT
-            if index > entry.index:
+            if index > entry.place:
                 self._waiting = text
-            if index >= entry.index:
+            if index >= entry.place:
                 return
 
 

@@ -3,7 +3,7 @@
 Promises that both are made from the leaf's bytes alone and in exactly one way, so that a verifier who has
 the leaf can make them again and compare; and that nothing in a leaf can steer what shows it: no formula
 starts a cell (https://owasp.org/www-community/attacks/CSV_Injection), no line break ends a line, and control
-and direction characters appear as ``\\uXXXX``. Standard library only, Python 3.9. The characters are named
+and direction characters appear by their number. Standard library only, Python 3.9. The characters are named
 one by one because the tables of Unicode grow from one Python to the next, and the spelling must not.
 """
 
@@ -29,7 +29,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 (dateti
 
 
 def visible(text: str) -> str:
-    """Return the text with control, format and direction characters as ``\\uXXXX``; JSON stays the same."""
+    """Return the text with control, format and direction characters escaped as in JSON, which stays the same."""
     # None of these characters is printable in any Python, and asking that is a hundred times as fast.
     return text if text.isprintable() else _STEERING.sub(_escape, text)
 

@@ -48,10 +48,10 @@ def _module(name, source):
 
 
 '''
-_TAIL: Final = '''
+_TAIL: Final = """
 if __name__ == "__main__":
     sys.exit(sys.modules["audit.bundlemain"].main(sys.argv[1:]))
-'''
+"""
 
 
 @cache

@@ -163,9 +163,7 @@ class Findings:
 
     def blame(self, what: What, instead: What) -> None:
         """What was taken for one thing has turned out to be another."""
-        self.listed = [
-            one._replace(what=instead) if one.what is what else one for one in self.listed
-        ]
+        self.listed = [one._replace(what=instead) if one.what is what else one for one in self.listed]
 
     def blame_tiles(self, before: int) -> None:
         """The entries before this index are confirmed: what disagreed with them were the tiles."""

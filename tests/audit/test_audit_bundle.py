@@ -147,7 +147,9 @@ def test_a_damaged_log_is_not_exported_as_evidence(harm: str) -> None:
 
     hurt = source._replace(leaves=stored)
     if harm == "no tile":
-        hurt = source._replace(tiles=lambda level, index: b"" if (level, index) == (0, 1) else log().tile(level, index))
+        hurt = source._replace(
+            tiles=lambda level, index: b"" if (level, index) == (0, 1) else log().tile(level, index)
+        )
     with pytest.raises(DamagedLogError):
         list(bundle.pieces(hurt, bundle.Order(0, SIZE, MADE_AT), lambda _done, _of: None))
 
@@ -155,6 +157,25 @@ def test_a_damaged_log_is_not_exported_as_evidence(harm: str) -> None:
 # --- what happens to bundles
 
 Deed = Callable[[bytes], bytes]
+
+
+BEYOND = spelt_line(END, b"{}", {})
+
+
+def put(place: int, text: bytes, name: str = JSONL) -> Deed:
+    return lambda data: lines_changed(data, lambda lines: lines.__setitem__(place, text), name)
+
+
+def dropped(place: int, name: str = JSONL) -> Deed:
+    return lambda data: lines_changed(data, lambda lines: lines.pop(place), name)
+
+
+def cut(place: int, name: str = JSONL) -> Deed:
+    return lambda data: lines_changed(data, lambda lines: lines.__delitem__(slice(place, None)), name)
+
+
+def both(one: Deed, other: Deed) -> Deed:
+    return lambda data: other(one(data))
 
 
 def leaf_altered(index: int) -> Deed:
@@ -167,7 +188,8 @@ def leaf_altered(index: int) -> Deed:
 def shown_otherwise(index: int) -> Deed:
     leaf = log().leaves[index]
     return lambda data: lines_changed(
-        data, lambda lines: lines.__setitem__(index - FIRST, spelt_line(index, leaf, {**json.loads(leaf), "n": 1}))
+        data,
+        lambda lines: lines.__setitem__(index - FIRST, spelt_line(index, leaf, {**json.loads(leaf), "n": 1})),
     )
 
 
@@ -210,19 +232,19 @@ def signed_by_another(data: bytes) -> bytes:
         (leaf_altered(355), (1, What.ALTERED, 355)),
         (leaf_altered(END - 1), (1, What.ALTERED, END - 1)),
         (shown_otherwise(200), (1, What.DECODED, 200)),
-        (lambda data: lines_changed(data, lambda lines: lines.pop(155)), (1, What.CSV, 255)),
-        (lambda data: lines_changed(lines_changed(data, lambda lines: lines.pop(155)), lambda rows: rows.pop(156), CSV), (5, What.LEFT_OUT, 255)),
-        (lambda data: lines_changed(data, lambda lines: lines.__delitem__(slice(400, None))), (1, What.CSV, END)),
-        (lambda data: lines_changed(lines_changed(data, lambda lines: lines.__delitem__(slice(400, None))), lambda rows: rows.__delitem__(slice(401, None)), CSV), (5, What.LEFT_OUT, 500)),
-        (lambda data: lines_changed(data, lambda lines: lines.insert(7, lines[3])), (1, What.REORDERED, FIRST + 3)),
-        (lambda data: lines_changed(data, lambda lines: lines.append(spelt_line(END, b"{}", {}))), (1, What.ADDED, END)),
+        (dropped(155), (1, What.CSV, 255)),
+        (both(dropped(155), dropped(156, CSV)), (5, What.LEFT_OUT, 255)),
+        (cut(400), (1, What.CSV, END)),
+        (both(cut(400), cut(401, CSV)), (5, What.LEFT_OUT, 500)),
+        (lambda data: lines_changed(data, lambda it: it.insert(7, it[3])), (1, What.REORDERED, FIRST + 3)),
+        (lambda data: lines_changed(data, lambda it: it.append(BEYOND)), (1, What.ADDED, END)),
         (swapped, (1, What.CSV, FIRST + 50)),
-        (lambda data: lines_changed(data, lambda lines: lines.__setitem__(9, b"{nonsense\n")), (1, What.ALTERED, 109)),
-        (lambda data: lines_changed(data, lambda rows: rows.__setitem__(32, rows[32].replace(b"permit", b"deny")), CSV), (1, What.CSV, 131)),
-        (lambda data: lines_changed(data, lambda rows: rows.pop(41), CSV), (1, What.CSV, 140)),
-        (lambda data: lines_changed(data, lambda rows: rows.pop(), CSV), (1, What.CSV, END - 1)),
-        (lambda data: lines_changed(data, lambda rows: rows.append(rows[-1]), CSV), (1, What.CSV, END)),
-        (lambda data: lines_changed(data, lambda rows: rows.pop(0), CSV), (1, What.CSV, FIRST)),
+        (put(9, b"{nonsense\n"), (1, What.ALTERED, 109)),
+        (lambda data: changed(data, CSV, lambda text: text.replace(b'"131"', b'"132"')), (1, What.CSV, 131)),
+        (dropped(41, CSV), (1, What.CSV, 140)),
+        (dropped(-1, CSV), (1, What.CSV, END - 1)),
+        (lambda data: lines_changed(data, lambda it: it.append(it[-1]), CSV), (1, What.CSV, END)),
+        (dropped(0, CSV), (1, What.CSV, FIRST)),
         (hash_altered(20), (1, What.HASHES, FIRST + 20)),
         (rewritten_with_its_hash, (1, What.REWRITTEN, FIRST)),
         (lambda data: changed(data, HASHES, lambda packed_: packed_[:-32]), (5, What.LEFT_OUT, FIRST)),
@@ -235,7 +257,7 @@ def signed_by_another(data: bytes) -> bytes:
         (manifest_says(key="no key"), (6, What.NO_BUNDLE, 0)),
         (signed_by_another, (4, What.FORGED, SIZE)),
         (lambda data: changed(data, CHECKPOINT, lambda _: b"nothing"), (4, What.FORGED, 0)),
-        (lambda data: changed(data, PROOF, lambda text: text.replace(b'"left": [', b'"left": [\n "AAAA",')), (6, What.NO_BUNDLE, 0)),
+        (lambda data: changed(data, PROOF, lambda it: it.replace(b'": [', b'": ["AAAA",')), (6, What.NO_BUNDLE, 0)),
     ],
 )  # fmt: skip
 def test_each_deed_is_found_and_named(deed: Deed, expected: tuple[int, What, int]) -> None:

@@ -11,7 +11,18 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from bundle_making import MADE_AT, changed, checked, found, lines_changed, made, members, packed, small_log, spelt_line
+from bundle_making import (
+    MADE_AT,
+    changed,
+    checked,
+    found,
+    lines_changed,
+    made,
+    members,
+    packed,
+    small_log,
+    spelt_line,
+)
 
 from audit.bundlefile import CHECKPOINT, CSV, HASHES, JSONL, MANIFEST, PROOF
 from audit.bundlerows import Rows
@@ -145,7 +156,11 @@ def test_a_malformed_line_is_named_with_its_index(wrong: bytes) -> None:
 def test_what_is_shown_must_be_what_the_leaf_says_in_value_and_kind(decoded: bytes) -> None:
     def change(lines: list[bytes]) -> None:
         start = lines[7].index(b'"decoded":') + len(b'"decoded":')
-        rest = lines[7][start:].replace(b'"v":1', decoded[1:-1]) if decoded.startswith(b'{"') else decoded + b"}\n"
+        rest = (
+            lines[7][start:].replace(b'"v":1', decoded[1:-1])
+            if decoded.startswith(b'{"')
+            else decoded + b"}\n"
+        )
         lines[7] = lines[7][:start] + rest
 
     assert found(checked(lines_changed(whole(), change))) == (1, What.DECODED, 10)

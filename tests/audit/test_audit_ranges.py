@@ -48,8 +48,8 @@ def test_a_run_that_lacks_has_too_much_or_swaps_a_leaf_gives_no_such_root(size: 
             proof, run = prove_range(begin, end, size, node), HASHES[begin:end]
             for at in range(len(run)):
                 assert told(begin, run[:at] + run[at + 1 :], size, proof) != root_of(size)
-                assert told(begin, run[:at] + [HASHES[99]] + run[at:], size, proof) != root_of(size)
-                assert told(begin, run[:at] + [HASHES[99]] + run[at + 1 :], size, proof) != root_of(size)
+                assert told(begin, [*run[:at], HASHES[99], *run[at:]], size, proof) != root_of(size)
+                assert told(begin, [*run[:at], HASHES[99], *run[at + 1 :]], size, proof) != root_of(size)
             for at in range(len(run) - 1):
                 swapped = [*run[:at], run[at + 1], run[at], *run[at + 2 :]]
                 assert told(begin, swapped, size, proof) != root_of(size)
