@@ -22,14 +22,18 @@ from audit.note import MAX_NOTE, Check, NoteError, parse_key
 from audit.verdicts import Exit
 
 _SELF: Final = (
-    "注意：签名只与导出内自带的密钥核对过（自我声明）。要证明出处，请用 --key 或 --policy 指定另行取得的密钥。",
-    "Note: the signature was checked only against the key in the bundle (self-asserted). "
-    "To prove where it comes from, name a key that you got elsewhere with --key or --policy.",
+    "注意：签名只与导出自带的密钥核对过（自我声明）。要证明出处，请用 --key 或 --policy 指定另行取得的密钥。",
+    (
+        "Note: the signature was checked only against the key in the bundle (self-asserted). "
+        "To prove where it comes from, name a key that you got elsewhere with --key or --policy."
+    ),
 )
 _FILTERED: Final = (
     "经过筛选：证明了这一段有 {run} 条、给出 {given} 条且未被改动；不能证明符合条件的都已给出。",
-    "Filtered: of the {run} entries of this run {given} are given, unaltered; "
-    "that all which fit the filter are given cannot be proved.",
+    (
+        "Filtered: of the {run} entries of this run {given} are given, unaltered; "
+        "that all which fit the filter are given cannot be proved."
+    ),
 )
 _COMPLETE: Final = (
     "连续的一段：{given} 条，没有缺少。",

@@ -29,7 +29,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 (dateti
 
 
 def visible(text: str) -> str:
-    """Return the text with control, format and direction characters escaped as in JSON, which stays the same."""
+    """Return the text with control, format and direction characters escaped as JSON escapes them."""
     # None of these characters is printable in any Python, and asking that is a hundred times as fast.
     return text if text.isprintable() else _STEERING.sub(_escape, text)
 

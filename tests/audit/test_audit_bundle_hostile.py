@@ -110,8 +110,10 @@ def test_what_is_no_bundle_is_called_so(how: str) -> None:
 
 
 WRONG_PARTS: list[tuple[str, object]] = [
-    ("size", "80"), ("size", 80.0), ("size", True), ("size", -1), ("size", 10**30), ("first", None), ("first", -3),
-    ("first", 61), ("end", 2), ("end", [60]), ("entries", {}), ("entries", -1), ("filtered", 0), ("filtered", "no"),
+    ("size", "80"), ("size", 80.0), ("size", True), ("size", -1), ("size", 10**30), ("first", None),
+    ("first", -3),
+    ("first", 61), ("end", 2), ("end", [60]), ("entries", {}), ("entries", -1), ("filtered", 0),
+    ("filtered", "no"),
     ("origin", 1), ("origin", None), ("key", []), ("filter", None), ("made_at", 5), ("format", "other/v9"),
     ("statement", "all is well"), ("further", 1),
 ]  # fmt: skip

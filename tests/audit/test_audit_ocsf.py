@@ -14,8 +14,8 @@ from audit.ocsf import ocsf_line, to_ocsf
 from governance.sentences import ASKED, CHANGES, SEARCHED
 
 REQUIRED = (
-    "activity_id", "actor", "api", "category_uid", "class_uid", "metadata", "severity_id", "src_endpoint", "time",
-    "type_uid",
+    "activity_id", "actor", "api", "category_uid", "class_uid", "metadata", "severity_id", "src_endpoint",
+    "time", "type_uid",
 )  # fmt: skip
 """The attributes that class 6003 requires in schema 1.3.0."""
 
@@ -86,8 +86,8 @@ def words(tree: Any) -> Iterator[str]:
 
 
 SCHEMA_WORDS = {
-    "Application Activity", "API Activity", "Read", "API Activity: Read", "Success", "Allowed", "Informational",
-    "1.3.0", "household-governance", "security_control", "audit", "User", "service", "rules", "subject",
+    "Application Activity", "API Activity", "Read", "API Activity: Read", "Success", "Allowed",
+    "Informational", "1.3.0", "household-governance", "security_control", "audit", "User", "service", "rules", "subject",
     "household", "resource", "field",
 }  # fmt: skip
 
