@@ -1,9 +1,9 @@
 """An entry as an event of the Open Cybersecurity Schema Framework, for collectors of security events (SIEM).
 
-Promises one event of class API Activity (6003, https://schema.ocsf.io/1.3.0/classes/api_activity) for every
-entry, with the profile ``security_control`` for what was decided, and nothing that the leaf does not say:
-members stay pseudonyms, values hashes. The log knows no network addresses, so the required ``src_endpoint``
-names the caller by id. The vendor's form is made on the way out and never stored.
+Promises one event of class API Activity (6003 in OCSF 1.3.0) for every entry, with the profile
+``security_control`` for what was decided, and nothing that the leaf does not say: members stay pseudonyms,
+values hashes. The log knows no network addresses, so the required ``src_endpoint`` names the caller by id.
+The vendor's form is made on the way out and never stored.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Promises that both are made from the leaf's bytes alone and in exactly one way, so that a verifier who has
 the leaf can make them again and compare; and that nothing in a leaf can steer what shows it: no formula
-starts a cell (https://owasp.org/www-community/attacks/CSV_Injection), no line break ends a line, and control
+starts a cell (OWASP, CSV Injection), no line break ends a line, and control
 and direction characters appear by their number. Standard library only, Python 3.9. The characters are named
 one by one because the tables of Unicode grow from one Python to the next, and the spelling must not.
 """

@@ -7,6 +7,7 @@ it needs Python 3.9 or later and nothing else: no packages, no network, no setti
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,11 @@ def source() -> str:
     """
     folder = Path(__file__).parent
     return _HEAD + "".join(_part(name, (folder / f"{name}.py").read_text("utf-8")) for name in PARTS) + _TAIL
+
+
+def digest() -> str:
+    """Return the SHA-256 of ``verify.py`` in hex, as it stands in bundles made by this program."""
+    return sha256(source().encode()).hexdigest()
 
 
 def _part(name: str, text: str) -> str:

@@ -24,6 +24,7 @@ from governance.api import (
     events,
     graph,
     homes,
+    logexports,
     members,
     messages,
     notices,
@@ -118,6 +119,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         sharing.router,
         rights.mine,
         rights.router,
+        logexports.router,
     ):
         app.include_router(further)
     for everywhere in (optouts.services, optouts.mine, optout.router):

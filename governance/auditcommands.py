@@ -7,8 +7,12 @@ Exit codes of ``verify`` are the contract's: 0 as it should be, 1 altered, 2 rol
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
-from governance import commands
+from audit import bundlemain
+from audit.verdicts import Exit
+from governance import commands, exportcommands
 from governance.checkpoints import Checkpoints
 from governance.wiring import load_ring, open_database
 
@@ -18,11 +22,20 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     names = audit.add_subparsers(dest="what", required=True, metavar="WHAT")
     text = "check the whole log from its bytes"
     one = names.add_parser("verify", help=text, description=text, parents=[spoken])
+    one.add_argument("--bundle", type=Path, metavar="FILE", help="check this export, not the log here")
+    bundlemain.add_options(one)
     one.set_defaults(run=verify)
+    text = "export part of the log as a bundle that anybody can verify offline"
+    exportcommands.add_export(names.add_parser("export", help=text, description=text, parents=[spoken]))
 
 
 def verify(chosen: argparse.Namespace) -> int:
     """Verify the whole log; the exit code says what was found, the output names the first bad index."""
+    if chosen.bundle is not None:
+        return exportcommands.verify_bundle(chosen)
+    if (chosen.policy, chosen.key, chosen.known) != (None, None, None):
+        print("--policy, --key and --known go with --bundle", file=sys.stderr)
+        return int(Exit.USAGE)
     current = commands.settings()
     ring = load_ring(current)
     database = open_database(current.database_url)

@@ -13,15 +13,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import bindparam, select
+
 from audit import copies, ledger, publishing
 from audit.checkpoint import Signer
 from audit.lockstore import LockStore, LockStoreError
+from audit.note import Checkpoint, Key
 from audit.publishing import NotPublishedError, Standing
 from audit.reading import verify_database
+from audit.records import AuditCheckpoint
 from audit.verdicts import Report
 from governance.database import Database, StoreError
 
 _PERIOD_S: Final = 1.0
+_TRIES: Final = 5
+"""How often a head is asked for where other workers sign as well; each failure means that one was faster."""
+_checkpoint = AuditCheckpoint.__table__.c
+_NOTE: Final = select(_checkpoint.note).where(_checkpoint.size == bindparam("size"))
 _log = logging.getLogger("governance.checkpoints")
 
 
@@ -55,6 +63,39 @@ class Checkpoints:
     def _origin(self) -> str:
         with self._database.reading() as tx:
             return ledger.head(tx).origin
+
+    def head(self, now: int) -> Checkpoint:
+        """Return the newest signed head, signed now where the log has grown; ``note_at`` has its note.
+
+        Raises:
+            NotPublishedError: the log does not extend what was signed last.
+        """
+        signer = self._signer(self._origin())
+        for _ in range(_TRIES):
+            try:
+                return publishing.publish(
+                    self._database.transaction, signer, LockStore(self._path), now
+                ).checkpoint
+            except NotPublishedError as error:
+                if error.standing is not Standing.OK:
+                    raise
+        raise NotPublishedError(Standing.OK)
+
+    def note_at(self, size: int) -> str:
+        """Return the signed note that was published at this size.
+
+        Raises:
+            LogError: none was.
+        """
+        with self._database.reading() as tx:
+            for (note,) in tx.rows(_NOTE, {"size": size}):
+                return str(note)
+        raise ledger.LogError("no checkpoint of this size is stored")
+
+    @property
+    def key(self) -> Key:
+        """The key that verifies the log's checkpoints."""
+        return self._signer(self._origin()).key
 
     def examine(self) -> Standing:
         """Say whether the database's log extends what was last signed."""

@@ -109,6 +109,11 @@ CHANGES: Final = {
     "hold.set": noted("%(who)s 对%(subject)s的信息设置了法定保全。"),
     "hold.lifted": noted("%(who)s 解除了%(subject)s信息的法定保全。"),
     "retention.swept": noted("%(who)s 删除了保存期限已满的信息。"),
+    "log.exported": noted("%(who)s 从命令行导出了一段日志。"),
+    "export.asked": noted("%(who)s 申请导出一段日志。"),
+    "export.approved": noted("%(who)s 批准了另一人的日志导出。"),
+    "export.refused": noted("%(who)s 拒绝了另一人的日志导出。"),
+    "export.downloaded": noted("%(who)s 下载了一段日志的导出。"),
     "log.read": noted("%(who)s 查阅了日志。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
 }

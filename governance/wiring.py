@@ -39,6 +39,7 @@ from governance.holds import Holds
 from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
+from governance.logexports import LogExports
 from governance.logroom import LogRoom
 from governance.noticing import Noticing
 from governance.opening import Opening
@@ -313,7 +314,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints),
+        log=LogRoom(checkpoints, LogExports(database, keeper, checkpoints)),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

@@ -87,8 +87,8 @@ def words(tree: Any) -> Iterator[str]:
 
 SCHEMA_WORDS = {
     "Application Activity", "API Activity", "Read", "API Activity: Read", "Success", "Allowed",
-    "Informational", "1.3.0", "household-governance", "security_control", "audit", "User", "service", "rules", "subject",
-    "household", "resource", "field",
+    "Informational", "1.3.0", "household-governance", "security_control", "audit", "User", "service",
+    "rules", "subject", "household", "resource", "field",
 }  # fmt: skip
 
 
