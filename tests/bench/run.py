@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import consent_bench
+import export_bench
 import import_bench
 import load
 import policy_bench
@@ -270,6 +271,8 @@ def main() -> int:
         rows += import_bench.measure()
         print("\nwithdrawal ", end="", flush=True)
         rows += withdrawal_bench.measure()
+        print("\nlog ", end="", flush=True)
+        rows += export_bench.measure()
     print()
     Path("bench.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     width = max(len(str(one["what"])) for one in rows)

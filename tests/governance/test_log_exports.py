@@ -239,8 +239,9 @@ def test_times_choose_the_run_that_holds_all_their_entries(house: Living) -> Non
 @pytest.mark.parametrize(
     "body",
     [{}, {"first": 0, "since": "2026-11-22T00:00:00Z"}, {"first": -1}, {"first": "0"}, {"first": 1.0},
-     {"end": 2**60},     {"since": "yesterday"}, {"until": "2026-13-01T00:00:00Z"}, {"first": 0, "query": "张丽"},
-     {"first": 0, "query": ""},     {"first": 0, "query": "what"}, {"first": 0, "more": 1}, {"first": 9, "end": 9}, []],
+     {"end": 2**60}, {"since": "yesterday"}, {"until": "2026-13-01T00:00:00Z"}, {"first": 0, "query": "张丽"},
+     {"first": 0, "query": ""}, {"first": 0, "query": "what"}, {"first": 0, "more": 1},
+     {"first": 9, "end": 9}, []],
     ids=str,
 )  # fmt: skip
 def test_a_body_that_asks_for_nothing_sensible_is_told_where(house: Living, wire: Wire, body: object) -> None:
