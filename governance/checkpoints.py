@@ -23,7 +23,7 @@ from audit.publishing import NotPublishedError, Standing
 from audit.reading import verify_database
 from audit.records import AuditCheckpoint
 from audit.verdicts import Report
-from governance.database import Database, StoreError
+from governance.database import ConflictError, Database, StoreError
 
 _PERIOD_S: Final = 1.0
 _TRIES: Final = 5
@@ -79,6 +79,8 @@ class Checkpoints:
             except NotPublishedError as error:
                 if error.standing is not Standing.OK:
                     raise
+            except ConflictError:
+                continue  # another worker stored the same note first
         raise NotPublishedError(Standing.OK)
 
     def note_at(self, size: int) -> str:

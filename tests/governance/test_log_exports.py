@@ -24,7 +24,8 @@ from policies.identifiers import Prefix, new_id
 HERE = "/v1/audit/exports"
 ON_SQLITE = pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 DAMAGE = (
-    "DROP TRIGGER audit_entry_no_update; UPDATE audit_entry SET leaf = CAST('x' AS BLOB) WHERE leaf_index = 7"
+    "DROP TRIGGER audit_entry_no_update",
+    "UPDATE audit_entry SET leaf = CAST('x' AS BLOB) WHERE leaf_index = 7",
 )
 
 
