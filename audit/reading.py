@@ -59,9 +59,9 @@ def head_as_stored(tx: Transaction) -> Head | None:
     return None
 
 
-def leaves(reader: Reader, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the stored entries with an index below ``size``, in order, as they are."""
-    after = -1
+def leaves(reader: Reader, size: int, first: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yield the stored entries from index ``first`` on and below ``size``, in order, as they are."""
+    after = first - 1
     while True:
         with reader() as tx:
             rows = tx.rows(_LEAVES, {"after": after, "size": size, "most": PIECE})

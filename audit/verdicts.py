@@ -89,6 +89,35 @@ class What(Enum):
         "The hash tile over entries {0} to {2} is missing.",
     )
     NO_HEAD = (5, "没有日志头。", "There is no head of the log.")
+    DECODED = (
+        1,
+        "序号 {0} 的记录：可读部分与原始字节不符。",
+        "Entry {0}: what is shown as decoded is not what its bytes say.",
+    )
+    CSV = (1, "序号 {0} 的记录：CSV 与原始字节不符。", "Entry {0}: the CSV is not what its bytes say.")
+    HASHES = (1, "序号 {0} 的叶哈希被改动。", "The leaf hash of entry {0} was altered.")
+    SHORT_HEAD = (
+        2,
+        "检查点只覆盖 {0} 条，导出却声称到第 {1} 条为止。",
+        "The checkpoint covers {0} entries, the bundle claims entries up to {1}.",
+    )
+    QUORUM = (
+        4,
+        "检查点（{0} 条）没有策略要求的签名。",
+        "The checkpoint ({0} entries) lacks the signatures that the policy asks for.",
+    )
+    LEFT_OUT = (5, "导出缺少序号 {0} 至 {2} 的记录。", "The bundle lacks entries {0} to {2}.")
+    COUNT = (
+        5,
+        "清单所记的记录数与导出的内容不符（实有 {0} 条）。",
+        "The manifest's count does not fit the entries of the bundle ({0}).",
+    )
+    MEMBER_MISSING = (5, "导出缺少应有的文件。", "The bundle lacks a file that it must have.")
+    NO_BUNDLE = (
+        6,
+        "这不是可以验证的导出：不是 ZIP、含有不该有的文件，或格式不对。",
+        "This is no bundle that can be verified: no ZIP, files that do not belong, or another form.",
+    )
 
 
 class Finding(NamedTuple):
@@ -106,8 +135,8 @@ class Finding(NamedTuple):
 
 KEPT: Final = 100
 """Findings that a report lists; all are counted."""
-_RUNS: Final = (What.REMOVED, What.TILE_MISSING)
-_RANGES: Final = (What.REWRITTEN, What.HEAD)
+_RUNS: Final = (What.REMOVED, What.TILE_MISSING, What.LEFT_OUT)
+_RANGES: Final = (What.REWRITTEN, What.HEAD, What.COUNT)
 
 
 class Findings:
@@ -131,6 +160,10 @@ class Findings:
     def has(self, what: What) -> bool:
         """Tell whether something of this kind has been found."""
         return any(finding.what is what for finding in self.listed)
+
+    def blame(self, what: What, instead: What) -> None:
+        """What was taken for one thing has turned out to be another."""
+        self.listed = [one._replace(what=instead) if one.what is what else one for one in self.listed]
 
     def blame_tiles(self, before: int) -> None:
         """The entries before this index are confirmed: what disagreed with them were the tiles."""

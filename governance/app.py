@@ -25,6 +25,7 @@ from governance.api import (
     events,
     graph,
     homes,
+    logexports,
     members,
     messages,
     notices,
@@ -130,6 +131,7 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         rights.mine,
         rights.router,
         auditlog.router,
+        logexports.router,
     ):
         app.include_router(further)
     # Entry bundles stand before hash tiles: "entries" is no level.

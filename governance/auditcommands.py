@@ -7,8 +7,19 @@ Exit codes of ``verify`` are the contract's: 0 as it should be, 1 altered, 2 rol
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
-from governance import commands, exposurecommands, keycommands, searchcommands, witnesscommands
+from audit import bundlemain
+from audit.verdicts import Exit
+from governance import (
+    commands,
+    exportcommands,
+    exposurecommands,
+    keycommands,
+    searchcommands,
+    witnesscommands,
+)
 from governance.checkpoints import Checkpoints
 from governance.wiring import load_ring, open_database
 
@@ -18,16 +29,25 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     names = audit.add_subparsers(dest="what", required=True, metavar="WHAT")
     text = "check the whole log from its bytes"
     one = names.add_parser("verify", help=text, description=text, parents=[spoken])
+    one.add_argument("--bundle", type=Path, metavar="FILE", help="check this export, not the log here")
+    bundlemain.add_options(one)
     one.set_defaults(run=verify)
     keycommands.add_to(names.add_parser("rotate-key", help="replace the log's signing key", parents=[spoken]))
     witnesscommands.add_to(names.add_parser("witness", help="who vouches that the log only grows"), spoken)
     text = "whose which fields an actor or a key's holder could have seen, or anybody in a span of time"
     exposurecommands.add_to(names.add_parser("exposure", help=text, description=text, parents=[spoken]))
     searchcommands.add_to(names, spoken)
+    text = "export part of the log as a bundle that anybody can verify offline"
+    exportcommands.add_export(names.add_parser("export", help=text, description=text, parents=[spoken]))
 
 
 def verify(chosen: argparse.Namespace) -> int:
     """Verify the whole log; the exit code says what was found, the output names the first bad index."""
+    if chosen.bundle is not None:
+        return exportcommands.verify_bundle(chosen)
+    if (chosen.policy, chosen.key, chosen.known) != (None, None, None):
+        print("--policy, --key and --known go with --bundle", file=sys.stderr)
+        return int(Exit.USAGE)
     current = commands.settings()
     ring = load_ring(current)
     database = open_database(current.database_url)

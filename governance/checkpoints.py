@@ -15,12 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
+from sqlalchemy import bindparam, select
+
 from audit import copies, ledger, publishing, rotation
 from audit.checkpoint import Signer, open_checkpoint
 from audit.lockstore import LockStore, LockStoreError
-from audit.note import Key, key_of
+from audit.note import Checkpoint, Key, key_of
 from audit.publishing import NotPublishedError, Published, Standing
 from audit.reading import verify_database
+from audit.records import AuditCheckpoint
 from audit.rotation import Coming, Signing
 from audit.verdicts import Report
 from governance.database import Database, StoreError
@@ -28,6 +31,8 @@ from redaction.logkeys import LogKeys
 
 _PERIOD_S: Final = 1.0
 _TRIES: Final = 100
+_checkpoint = AuditCheckpoint.__table__.c
+_NOTE: Final = select(_checkpoint.note).where(_checkpoint.size == bindparam("size"))
 _log = logging.getLogger("governance.checkpoints")
 
 
@@ -91,6 +96,36 @@ class Checkpoints:
             head = ledger.head(tx)
             return rotation.terms_of(tx, head.size, self._signing(head.origin)).keys
 
+    def head(self, now: int) -> Checkpoint:
+        """Return the newest signed head, signed now where the log has grown; ``note_at`` has its note.
+
+        Raises:
+            NotPublishedError: the log does not extend what was signed last.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._published(now).checkpoint
+            except NotPublishedError as error:
+                if error.standing is not Standing.OK:
+                    raise
+        raise NotPublishedError(Standing.OK)
+
+    def note_at(self, size: int) -> str:
+        """Return the signed note that was published at this size.
+
+        Raises:
+            LogError: none was.
+        """
+        with self._database.reading() as tx:
+            for (note,) in tx.rows(_NOTE, {"size": size}):
+                return str(note)
+        raise ledger.LogError("no checkpoint of this size is stored")
+
+    @property
+    def key(self) -> Key:
+        """The key that verifies the log's checkpoints."""
+        return self.known_keys()[-1]
+
     def examine(self) -> Standing:
         """Say whether the database's log extends what was last signed."""
         hands = partial(self._signing, self._origin())
@@ -137,13 +172,7 @@ class Checkpoints:
         return old, new, self._signed_by_both(now)
 
     def _signed_by_both(self, now: int) -> int:
-        for _ in range(_TRIES):
-            try:
-                return self._published(now).checkpoint.size
-            except NotPublishedError as error:
-                if error.standing is not Standing.OK:
-                    raise
-        raise NotPublishedError(Standing.OK)
+        return self.head(now).size
 
     def verify(self) -> Report:
         """Check the whole log from its bytes."""

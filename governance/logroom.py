@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from governance.checkpoints import Checkpoints
 from governance.database import Database
 from governance.logbook import Logbook
+from governance.logexports import LogExports
 from governance.logsearch import LogSearch
 from governance.opening import Opening
 from governance.proofs import Proofs
@@ -25,6 +26,7 @@ class LogRoom:
     book: Logbook
     search: LogSearch
     saved: SavedSearches
+    exports: LogExports
 
     def settle(self) -> None:
         """Give everything that is committed its place; whoever reads the log calls this first.
@@ -52,4 +54,5 @@ def furnished(
         book=book,
         search=LogSearch(database, keeper, opening, book.settle),
         saved=SavedSearches(database),
+        exports=LogExports(database, keeper, checkpoints, book.settle),
     )

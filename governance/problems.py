@@ -81,6 +81,12 @@ class Problem(Enum):
         "没有任何字段可以提供；每个字段的原因见 fields。",
         "No field may be shown; see fields for the reason of each.",
     )
+    SECOND_PERSON_NEEDED = (
+        "second_person_needed",
+        403,
+        "不能由提出的人自己批准；需要另一名合规负责人。",
+        "Nobody approves what they asked for themselves; another officer does.",
+    )
     GUARDIAN_NEEDED = (
         "guardian_needed",
         403,

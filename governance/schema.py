@@ -20,6 +20,7 @@ from sqlmodel import SQLModel
 
 import audit.records
 import consent.records
+import governance.exportrecords
 import governance.outboxrecords
 import governance.records
 import governance.savedsearches
@@ -30,6 +31,7 @@ MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _ADVISORY: Final = 0x676F7665726E
 ROOMS: Final = (
     governance.records,
+    governance.exportrecords,
     governance.outboxrecords,
     governance.witnessrecords,
     governance.savedsearches,

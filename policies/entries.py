@@ -232,3 +232,6 @@ class Limits:
     approval_hours: int
     checks_per_call: int
     recipients_per_message: int
+    export_entries_alone: int
+    export_approval_hours: int
+    export_days: int

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import export_story
 import happenings
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -77,6 +78,8 @@ _MADE: Final[Mapping[str, Callable[[Living], str]]] = {
     "right": happenings.erasure_asked,
     "hold": happenings.held,
     "search": happenings.search_kept,
+    "ready_export": export_story.ready_export,
+    "waiting_export": export_story.waiting_export,
 }
 """What is made to happen first where a path names it; each returns the id."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import audit
+from audit import standalone
 
 PARTS = (
     "__init__",
@@ -48,7 +49,7 @@ print(int(good.exit), int(bad.exit), bad.first.first, bad.first.what.name, forei
 """
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", dict.fromkeys([*PARTS, *standalone.PARTS]))
 def test_the_verifier_is_written_in_python_3_9(part: str) -> None:
     source = (FOLDER / f"{part}.py").read_text("utf-8")
     tree = ast.parse(source, feature_version=(3, 9))

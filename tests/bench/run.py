@@ -20,6 +20,7 @@ from pathlib import Path
 
 import consent_bench
 import evidence_bench
+import export_bench
 import import_bench
 import load
 import log_bench
@@ -279,6 +280,8 @@ def main() -> int:
         rows += evidence_bench.measure()
         print("\nsearch ", end="", flush=True)
         rows += search_bench.measure()
+        print("\nexport ", end="", flush=True)
+        rows += export_bench.measure()
     print()
     Path("bench.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     width = max(len(str(one["what"])) for one in rows)
