@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -93,6 +93,9 @@ class Figures(NamedTuple):
     others: dict[Done, Times]
 
 
+_Key = TypeVar("_Key", FieldSeen, Told, Done)
+
+
 class _Shape(NamedTuple):
     """What entries of one kind have in common; many entries about one subject share few shapes."""
 
@@ -135,18 +138,18 @@ class Exposure:
         Subjects of one name are counted together.
         """
         found = Figures({}, {}, {})
-        shapes = list(self._shapes)
+        shapes = [(shape, Through(shape.by, shape.behalf, shape.purpose)) for shape in self._shapes]
         for (pseudonym, number), (count, first, last, n) in self._times.items():
-            shape, subject = shapes[number], name_of(pseudonym) if pseudonym else ""
-            through, times = Through(shape.by, shape.behalf, shape.purpose), Times(count, first, last, n)
+            shape, through = shapes[number]
+            subject = name_of(pseudonym) if pseudonym else ""
             if shape.act in _RELEASING:
                 for name, effect in zip(shape.seen[::2], shape.seen[1::2], strict=True):
                     key = FieldSeen(subject, name, effect, shape.act, through)
-                    found.fields.setdefault(key, Times()).merge(times)
+                    _merge(found.fields, key, Times(count, first, last, n))
             elif shape.seen:
-                found.messages.setdefault(Told(subject, shape.seen[0], through), Times()).merge(times)
+                _merge(found.messages, Told(subject, shape.seen[0], through), Times(count, first, last, n))
             else:
-                found.others.setdefault(Done(subject, shape.act, through), Times()).merge(times)
+                _merge(found.others, Done(subject, shape.act, through), Times(count, first, last, n))
         return found
 
     def _take(self, tree: dict[str, Any]) -> None:
@@ -186,3 +189,9 @@ class Exposure:
                     times[2] = t
                 times[3] += n
         self.entries += 1
+
+
+def _merge(table: dict[_Key, Times], key: _Key, times: Times) -> None:
+    known = table.setdefault(key, times)
+    if known is not times:
+        known.merge(times)

@@ -43,7 +43,7 @@ def staff(number: int) -> str:
 
 
 def entries(count: int) -> Iterator[Entry]:
-    """Reads of two fields, as a CRM makes them for fifty people of staff about fifty thousand members."""
+    """Reads of two fields through a CRM by fifty people of staff; two of them look after each member."""
     chance = Random(5)
     people = [chance.randbytes(16) for _ in range(PEOPLE)]
     fields = (
@@ -51,7 +51,8 @@ def entries(count: int) -> Iterator[Entry]:
         FieldOutcome("name", Effect.SHOW, ("rule_allows",), ("S-AG-01",)),
     )
     for number in range(count):
-        who = Party(ActorType.STAFF, staff(chance.randrange(STAFF)))
+        person = chance.randrange(PEOPLE)
+        who = Party(ActorType.STAFF, staff(person + chance.randrange(2)))
         yield Entry(
             t=1_770_000_000_000 + number,
             kind=Kind.DECISION,
@@ -59,7 +60,7 @@ def entries(count: int) -> Iterator[Entry]:
             dec=Verdict.PERMIT,
             actor=Actor(Party(ActorType.SERVICE, SERVICE), ("agent",), "assigned", who),
             decision=f"dec_01900000-0000-7000-8000-{number:012d}",
-            subjects=(chance.choice(people),),
+            subjects=(people[person],),
             fields=fields,
             purpose="service.delivery",
             policy="ab" * 32,
