@@ -8,7 +8,9 @@ counts too much rather than too little (what was allowed and then did not open c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -96,6 +98,18 @@ class Figures(NamedTuple):
 _Key = TypeVar("_Key", FieldSeen, Told, Done)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector of cycles away: a million small objects make none, and it would walk them for ever."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class _Shape(NamedTuple):
     """What entries of one kind have in common; many entries about one subject share few shapes."""
 
@@ -126,11 +140,12 @@ class Exposure:
 
     def take(self, leaves: Iterable[tuple[int, bytes]]) -> None:
         """Add the leaves that are wanted; a leaf that is no entry is counted as unreadable."""
-        for _, leaf in leaves:
-            try:
-                self._take(orjson.loads(leaf))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                self.unreadable += 1
+        with _uncollected():
+            for _, leaf in leaves:
+                try:
+                    self._take(orjson.loads(leaf))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    self.unreadable += 1
 
     def figures(self, name_of: Callable[[str], str]) -> Figures:
         """Return what was added up, with subjects under the names that ``name_of`` gives their pseudonyms.
@@ -139,17 +154,20 @@ class Exposure:
         """
         found = Figures({}, {}, {})
         shapes = [(shape, Through(shape.by, shape.behalf, shape.purpose)) for shape in self._shapes]
-        for (pseudonym, number), (count, first, last, n) in self._times.items():
-            shape, through = shapes[number]
-            subject = name_of(pseudonym) if pseudonym else ""
-            if shape.act in _RELEASING:
-                for name, effect in zip(shape.seen[::2], shape.seen[1::2], strict=True):
-                    key = FieldSeen(subject, name, effect, shape.act, through)
-                    _merge(found.fields, key, Times(count, first, last, n))
-            elif shape.seen:
-                _merge(found.messages, Told(subject, shape.seen[0], through), Times(count, first, last, n))
-            else:
-                _merge(found.others, Done(subject, shape.act, through), Times(count, first, last, n))
+        with _uncollected():
+            for (pseudonym, number), (count, first, last, n) in self._times.items():
+                shape, through = shapes[number]
+                subject = name_of(pseudonym) if pseudonym else ""
+                if shape.act in _RELEASING:
+                    for name, effect in zip(shape.seen[::2], shape.seen[1::2], strict=True):
+                        key = FieldSeen(subject, name, effect, shape.act, through)
+                        _merge(found.fields, key, Times(count, first, last, n))
+                elif shape.seen:
+                    _merge(
+                        found.messages, Told(subject, shape.seen[0], through), Times(count, first, last, n)
+                    )
+                else:
+                    _merge(found.others, Done(subject, shape.act, through), Times(count, first, last, n))
         return found
 
     def _take(self, tree: dict[str, Any]) -> None:
