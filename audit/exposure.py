@@ -100,7 +100,7 @@ _Key = TypeVar("_Key", FieldSeen, Told, Done)
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the collector of cycles away: a million small objects make none, and it would walk them for ever."""
+    """Keep the collector of cycles away: a million small objects make none."""
     was = gc.isenabled()
     gc.disable()
     try:
