@@ -145,14 +145,14 @@ def dossiers(database: SqliteDatabase, count: int) -> Iterator[Row]:
     for id_, what, wanted, thorough, goal in (
         (
             "audit.exposure",
-            "exposure dossier on one person of fifty",
+            "dossier on one person of fifty",
             Wanted(staff(7)),
             False,
             GOAL_DOSSIER_S,
         ),
         (
             "audit.exposure.all",
-            "exposure dossier on everybody, every leaf read",
+            "dossier on everybody, every leaf read",
             everybody,
             True,
             GOAL_THOROUGH_S,
