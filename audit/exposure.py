@@ -8,9 +8,11 @@ counts too much rather than too little (what was allowed and then did not open c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -93,6 +95,21 @@ class Figures(NamedTuple):
     others: dict[Done, Times]
 
 
+_Key = TypeVar("_Key", FieldSeen, Told, Done)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector of cycles away: a million small objects make none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class _Shape(NamedTuple):
     """What entries of one kind have in common; many entries about one subject share few shapes."""
 
@@ -123,11 +140,12 @@ class Exposure:
 
     def take(self, leaves: Iterable[tuple[int, bytes]]) -> None:
         """Add the leaves that are wanted; a leaf that is no entry is counted as unreadable."""
-        for _, leaf in leaves:
-            try:
-                self._take(orjson.loads(leaf))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                self.unreadable += 1
+        with _uncollected():
+            for _, leaf in leaves:
+                try:
+                    self._take(orjson.loads(leaf))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    self.unreadable += 1
 
     def figures(self, name_of: Callable[[str], str]) -> Figures:
         """Return what was added up, with subjects under the names that ``name_of`` gives their pseudonyms.
@@ -135,18 +153,21 @@ class Exposure:
         Subjects of one name are counted together.
         """
         found = Figures({}, {}, {})
-        shapes = list(self._shapes)
-        for (pseudonym, number), (count, first, last, n) in self._times.items():
-            shape, subject = shapes[number], name_of(pseudonym) if pseudonym else ""
-            through, times = Through(shape.by, shape.behalf, shape.purpose), Times(count, first, last, n)
-            if shape.act in _RELEASING:
-                for name, effect in zip(shape.seen[::2], shape.seen[1::2], strict=True):
-                    key = FieldSeen(subject, name, effect, shape.act, through)
-                    found.fields.setdefault(key, Times()).merge(times)
-            elif shape.seen:
-                found.messages.setdefault(Told(subject, shape.seen[0], through), Times()).merge(times)
-            else:
-                found.others.setdefault(Done(subject, shape.act, through), Times()).merge(times)
+        shapes = [(shape, Through(shape.by, shape.behalf, shape.purpose)) for shape in self._shapes]
+        with _uncollected():
+            for (pseudonym, number), (count, first, last, n) in self._times.items():
+                shape, through = shapes[number]
+                subject = name_of(pseudonym) if pseudonym else ""
+                if shape.act in _RELEASING:
+                    for name, effect in zip(shape.seen[::2], shape.seen[1::2], strict=True):
+                        key = FieldSeen(subject, name, effect, shape.act, through)
+                        _merge(found.fields, key, Times(count, first, last, n))
+                elif shape.seen:
+                    _merge(
+                        found.messages, Told(subject, shape.seen[0], through), Times(count, first, last, n)
+                    )
+                else:
+                    _merge(found.others, Done(subject, shape.act, through), Times(count, first, last, n))
         return found
 
     def _take(self, tree: dict[str, Any]) -> None:
@@ -186,3 +207,9 @@ class Exposure:
                     times[2] = t
                 times[3] += n
         self.entries += 1
+
+
+def _merge(table: dict[_Key, Times], key: _Key, times: Times) -> None:
+    known = table.setdefault(key, times)
+    if known is not times:
+        known.merge(times)
