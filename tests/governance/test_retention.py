@@ -149,6 +149,7 @@ DELETING: Mapping[str, str] = {
     "consent/confirmation.py": "an erasure that an officer fulfils",
     "governance/details.py": "an erasure that an officer fulfils",
     "governance/savedsearches.py": "searches that an officer kept: they name nobody",
+    "governance/api/auditlog.py": "the address at which a search is forgotten: deletes nothing by itself",
     "audit/indexing.py": "the search index, which is made anew from the leaves",
     "governance/replay.py": "digests of idempotency keys after a day: nothing of a person",
     "governance/rulepublishing.py": "the pointer to a rehearsed version of the rules: nothing of a person",
