@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 from sqlmodel import Field, SQLModel
 
-REVISION: Final = "0012"
+REVISION: Final = "0017"
 """The migration that this version's tables stand at."""
 
 

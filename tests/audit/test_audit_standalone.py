@@ -12,7 +12,7 @@ import pytest
 
 import audit
 
-PARTS = ("__init__", "tree", "tiles", "note", "ed25519", "verdicts", "comparing", "verify")
+PARTS = ("__init__", "tree", "tiles", "note", "ed25519", "verdicts", "pruned", "comparing", "verify")
 FOLDER = Path(audit.__file__).parent
 
 STORY = """
