@@ -19,7 +19,7 @@ from sqlalchemy.sql import ClauseElement, Executable
 from audit import ledger
 from audit.entry import Actor, ActorType, Entry, EntryRefusedError, Kind, Party, Verdict, decode
 from audit.pruned import ACT, DAY_MS, FLOOR_MS
-from audit.records import AuditCheckpoint, AuditEntry, AuditPruned
+from audit.records import AuditCheckpoint, AuditEntry, AuditPruned, SubjectPseudonym
 from policies.transaction import Transaction
 
 BATCH: Final = 256
@@ -51,6 +51,11 @@ _OLD: Final = (
     .limit(bindparam("most"))
 )
 _STATE: Final = insert(AuditPruned.__table__)
+_name = SubjectPseudonym.__table__.c
+_KNOWN: Final = select(_name.pseudonym, _name.subject_id).where(
+    _name.pseudonym.in_(bindparam("names", expanding=True))
+)
+_AT_ONCE: Final = 500
 
 
 class ClockError(Exception):
@@ -144,6 +149,15 @@ def old(tx: Transaction, size: int, after: int) -> list[Old]:
     """Return the next entries above index ``after`` whose bodies may go under a statement of ``size``."""
     rows = tx.rows(_OLD, {"milestone": size - 1, "after": after, "most": BATCH})
     return [_old(index, bytes(leaf)) for index, leaf in rows]
+
+
+def known(tx: Transaction, names: Collection[bytes]) -> dict[bytes, str]:
+    """Return who stands behind those pseudonyms that are still linked to somebody."""
+    ordered, found = sorted(names), {}
+    for start in range(0, len(ordered), _AT_ONCE):
+        rows = tx.rows(_KNOWN, {"names": ordered[start : start + _AT_ONCE]})
+        found.update({bytes(name): str(subject) for name, subject in rows})
+    return found
 
 
 def drop(tx: Transaction, gone: Collection[Old]) -> None:

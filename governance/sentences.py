@@ -109,6 +109,7 @@ CHANGES: Final = {
     "hold.set": noted("%(who)s 对%(subject)s的信息设置了法定保全。"),
     "hold.lifted": noted("%(who)s 解除了%(subject)s信息的法定保全。"),
     "retention.swept": noted("%(who)s 删除了保存期限已满的信息。"),
+    "log.pruned": noted("%(who)s 删除了保存期限已满的日志正文，哈希保留。"),
     "log.read": noted("%(who)s 查阅了日志。"),
     "read.failed": noted("%(who)s 获准查看的内容没能打开，因此没有提供任何数据。"),
 }

@@ -39,6 +39,7 @@ from governance.holds import Holds
 from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
+from governance.logpruning import LogPruning
 from governance.logroom import LogRoom
 from governance.noticing import Noticing
 from governance.opening import Opening
@@ -124,9 +125,10 @@ class Service:
         return self.keeper.latest
 
     def tidy(self) -> None:
-        """Do the work of a day: transitions at 14 and 18, values that have been kept long enough."""
+        """Do the work of a day: transitions at 14 and 18, values and entries kept long enough."""
         self.transitions.run(self.clock())
         self.retaining.run(self.clock())
+        self.log.pruning.run(self.clock())
 
     def close(self) -> None:
         """Give the database back."""
@@ -313,7 +315,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints),
+        log=LogRoom(checkpoints, LogPruning(database, keeper)),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,
