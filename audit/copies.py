@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, func, or_, select
 
-from audit import ledger
+from audit import ledger, sequencing
 from audit.entry import Entry, EntryRefusedError, decode
 from audit.reading import Reader
 from audit.records import AuditEntry, AuditSubject
@@ -99,7 +99,7 @@ def _read(leaf: Any) -> Entry | None:
 
 
 def _columns(index: int, entry: Entry, row: Row) -> Iterator[Difference]:
-    wanted = ledger.copies(entry)
+    wanted = sequencing.copies(entry)
     for column, value in zip(_COPIED, row[2:], strict=True):
         if wanted[column.name] != value:
             yield Difference(index, column.name)

@@ -15,6 +15,8 @@ from audit.roomguards import REFUSE as _REFUSE
 
 APPEND_ONLY: Final = ("audit_entry", "audit_checkpoint")
 GROW_ONLY: Final = "audit_tile"
+LEAVES_ONLY: Final = "audit_pending"
+"""Rows go from here into the log, as they were written; only PostgreSQL puts any here."""
 _KEY: Final = {"audit_entry": "leaf_index", "audit_checkpoint": "size"}
 
 
@@ -26,6 +28,8 @@ def _sqlite_refuse(table: str, verb: str, condition: str = "") -> str:
 
 
 def _sqlite(table: str) -> tuple[str, ...]:
+    if table == LEAVES_ONLY:
+        return (_sqlite_refuse(table, "UPDATE"),)
     if table == GROW_ONLY:
         grows = (
             "NEW.level = OLD.level AND NEW.idx = OLD.idx AND length(NEW.data) > length(OLD.data)"
@@ -60,6 +64,12 @@ def _postgresql_trigger(table: str, verbs: str, level: str, function: str) -> tu
 
 
 def _postgresql(table: str) -> tuple[str, ...]:
+    if table == LEAVES_ONLY:
+        return (
+            _REFUSE,
+            *_postgresql_trigger(table, "UPDATE", "ROW", "audit_refuse"),
+            *_postgresql_trigger(table, "TRUNCATE", "STATEMENT", "audit_refuse"),
+        )
     if table == GROW_ONLY:
         return (
             _REFUSE,
@@ -76,7 +86,7 @@ def _postgresql(table: str) -> tuple[str, ...]:
     )
 
 
-GUARDED: Final = (*APPEND_ONLY, GROW_ONLY)
+GUARDED: Final = (*APPEND_ONLY, GROW_ONLY, LEAVES_ONLY)
 SQLITE: Final = {table: _sqlite(table) for table in GUARDED}
 """The SQLite statements of each table."""
 POSTGRESQL: Final = {table: _postgresql(table) for table in GUARDED}

@@ -1,56 +1,37 @@
 """The log as the walks use it: append inside the caller's transaction, and read back.
 
-Promises that an entry, its place in the tree and its search copies stand or fall with the transaction
-that decided, that indexes have no gaps, and that nothing of the log lives in this process between two
-transactions. Never commits, and never creates a log while serving one. The head row is locked last, so
-callers append as the final step before their commit; until then other deciders run beside them.
+Promises that an entry stands or falls with the transaction that decided. ``append`` gives it its place at
+once, for changes and for whatever must know its index before the commit; ``record`` may leave that to the
+next holder of the head (``audit.sequencing``), for the walks that must not queue for it. Never commits, and
+never creates a log while serving one. The head row is locked last, so callers append as the final step
+before their commit; until then other deciders run beside them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, delete, insert, select, text, update
+from sqlalchemy import bindparam, delete, insert, select, text
 
-from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError, decode, encode
+from audit import heads, sequencing
+from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError, decode
+from audit.heads import LOG_ID, READ_HEAD, Head
 from audit.note import is_name
-from audit.records import AuditEntry, AuditHead, AuditSubject, AuditTile, SubjectPseudonym
-from audit.tiles import Tile, TileError, grow
-from audit.tree import EMPTY, EMPTY_ROOT, Frontier, extend, frontier_of_bytes, leaf_hash, root
+from audit.records import AuditEntry, AuditHead, AuditSubject, SubjectPseudonym
+from audit.sequencing import Receipt, Recorded
+from audit.tree import EMPTY_ROOT
 from policies.transaction import Transaction
 
-LOG_ID: Final = 0
-"""One log per deployment; the key leaves room for more."""
 NEWEST: Final = 2**63 - 1
+LogError = heads.LogError
 
-_head = AuditHead.__table__.c
 _entry = AuditEntry.__table__.c
 _subject = AuditSubject.__table__.c
-_tile = AuditTile.__table__.c
 _name = SubjectPseudonym.__table__.c
 
-READ_HEAD: Final = select(_head.origin, _head.size, _head.frontier, _head.root).where(_head.log_id == LOG_ID)
-# SQLite has no row locks and ignores the clause: there BEGIN IMMEDIATE already keeps other writers out.
-_LOCK_HEAD: Final = select(_head.size, _head.frontier).where(_head.log_id == LOG_ID).with_for_update()
 _CREATE_HEAD: Final = insert(AuditHead.__table__)
-_MOVE_HEAD: Final = (
-    update(AuditHead.__table__)
-    .where(_head.log_id == LOG_ID, _head.size == bindparam("was"))
-    .values(size=bindparam("now"), frontier=bindparam("hashes"), root=bindparam("top"))
-)
-_READ_TILE: Final = select(_tile.data).where(_tile.level == bindparam("level"), _tile.idx == bindparam("at"))
-_NEW_TILE: Final = insert(AuditTile.__table__)
-_GROW_TILE: Final = (
-    update(AuditTile.__table__)
-    .where(_tile.level == bindparam("at_level"), _tile.idx == bindparam("at"))
-    .values(data=bindparam("grown"))
-)
-_NEW_ENTRY: Final = insert(AuditEntry.__table__)
-_NEW_SUBJECT: Final = insert(AuditSubject.__table__)
-
 _NAMES_OF: Final = select(_name.subject_id, _name.pseudonym).where(
     _name.subject_id.in_(bindparam("subjects", expanding=True))
 )
@@ -75,6 +56,9 @@ _OF_DECISION: Final = (
     .order_by(_entry.leaf_index)
 )
 _WITH_ID: Final = select(_entry.leaf_index, _entry.leaf).where(_entry.entry_id == bindparam("entry"))
+_PLACES: Final = select(_entry.leaf_index, _entry.entry_id).where(
+    _entry.entry_id.in_(bindparam("entries", expanding=True))
+)
 _OF_STORY: Final = (
     select(_entry.leaf_index, _entry.leaf)
     .where(_entry.corr == bindparam("story"), _entry.corr != "")
@@ -86,29 +70,6 @@ _RECENT: Final = (
     .order_by(_entry.leaf_index.desc())
     .limit(bindparam("most"))
 )
-
-
-class LogError(Exception):
-    """The log is missing, already there, or not in the state it must be in to be extended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Where an entry stands; binding once the caller's transaction has committed."""
-
-    index: int
-    entry_id: str
-    leaf_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The log's state: ``size`` leaves under ``root``."""
-
-    origin: str
-    size: int
-    frontier: Frontier
-    root: bytes
 
 
 def create(tx: Transaction, origin: str) -> None:
@@ -136,13 +97,13 @@ def head(tx: Transaction) -> Head:
     Raises:
         LogError: there is no log, or its head is damaged.
     """
-    for origin, size, frontier, top in tx.rows(READ_HEAD):
-        return Head(origin, size, _frontier(size, frontier), bytes(top))
-    raise LogError("there is no log")
+    return heads.read(tx)
 
 
 def append(tx: Transaction, entries: Sequence[Entry]) -> list[Receipt]:
     """Append ``entries`` in order and return where they stand. Call it last before the commit.
+
+    What others have left pending and committed is placed before them.
 
     Raises:
         LogError: there is no log, or it is damaged where it would grow; nothing may be revealed then.
@@ -150,33 +111,41 @@ def append(tx: Transaction, entries: Sequence[Entry]) -> list[Receipt]:
     """
     if not entries:
         return []
-    leaves = [encode(entry) for entry in entries]
-    hashes = [leaf_hash(leaf) for leaf in leaves]
-    rows = tx.rows(_LOCK_HEAD)
-    if not rows:
-        raise LogError("there is no log")
-    size = rows[0][0]
-    grown = extend(_frontier(size, rows[0][1]), hashes)
-    _write_tiles(tx, size, hashes)
-    moved = {"was": size, "now": grown.size, "hashes": b"".join(grown.hashes), "top": root(grown)}
-    if tx.run(_MOVE_HEAD, moved) != 1:
-        raise LogError("the head moved under its lock")
-    numbered = list(enumerate(entries, size))
-    tx.run(
-        _NEW_ENTRY,
-        [
-            {"leaf_index": index, "leaf": leaf, **copies(entry)}
-            for (index, entry), leaf in zip(numbered, leaves, strict=True)
-        ],
-    )
-    spoken_of = [
-        {"subject": subject, "leaf_index": index, "t": entry.t}
-        for index, entry in numbered
-        for subject in dict.fromkeys(entry.subjects)
-    ]
-    if spoken_of:
-        tx.run(_NEW_SUBJECT, spoken_of)
-    return [Receipt(index, entry.id, hashed) for (index, entry), hashed in zip(numbered, hashes, strict=True)]
+    leaves = [sequencing.leaf_of(entry) for entry in entries]
+    head = heads.lock(tx)
+    if tx.concurrent:
+        head = sequencing.drain(tx, head, entries[0].t)
+    sequencing.place(tx, head, leaves)
+    return [Receipt(index, one.entry.id, one.hash) for index, one in enumerate(leaves, head.size)]
+
+
+def record(tx: Transaction, entries: Sequence[Entry]) -> list[Recorded]:
+    """Write ``entries`` in order; where writers run beside one another, they get their places later.
+
+    They are durable with the caller's transaction, and nobody waits for the head.
+
+    Raises:
+        LogError, EntryRefusedError: as ``append``.
+    """
+    if tx.concurrent:
+        return sequencing.leave(tx, entries)
+    return [Recorded(one.entry_id, one.index) for one in append(tx, entries)]
+
+
+def integrate(tx: Transaction, now: int) -> int:
+    """Place what is pending; return the size of the log. Everywhere but where writers queue anyway.
+
+    Raises:
+        LogError: head and tiles disagree, or there is no log.
+    """
+    head = heads.lock(tx)
+    return sequencing.drain(tx, head, now).size if tx.concurrent else head.size
+
+
+def places_of(tx: Transaction, entry_ids: Sequence[str]) -> dict[str, int]:
+    """Return the indexes of those entries that have been given a place, by the search copies."""
+    rows = tx.rows(_PLACES, {"entries": entry_ids})
+    return {entry_id: index for index, entry_id in rows}
 
 
 def pseudonyms(tx: Transaction, subject_ids: Iterable[str]) -> dict[str, bytes]:
@@ -233,52 +202,6 @@ def entries_of(tx: Transaction, corr: str) -> list[tuple[int, Entry]]:
 def recent(tx: Transaction, before: int | None, limit: int) -> list[tuple[int, Entry]]:
     """Return up to ``limit`` entries older than index ``before`` (None: from the end), newest first."""
     return _decoded(tx.rows(_RECENT, {"before": NEWEST if before is None else before, "most": limit}))
-
-
-def copies(entry: Entry) -> dict[str, object]:
-    """Return the search columns of ``audit_entry`` that are made from an entry."""
-    person = entry.actor.on_behalf_of
-    return {
-        "entry_id": entry.id,
-        "decision_id": entry.decision,
-        "corr": entry.corr,
-        "t": entry.t,
-        "kind": entry.kind,
-        "act": entry.act,
-        "dec": entry.dec,
-        "actor_id": entry.actor.party.id,
-        "behalf_id": "" if person is None else person.id,
-        "purpose": entry.purpose,
-    }
-
-
-def _frontier(size: int, packed: bytes) -> Frontier:
-    if not size and not packed:
-        return EMPTY
-    try:
-        return frontier_of_bytes(size, packed)
-    except ValueError:
-        raise LogError("the head of the log is damaged") from None
-
-
-def _write_tiles(tx: Transaction, size: int, hashes: Sequence[bytes]) -> None:
-    def fetch(level: int, index: int) -> bytes:
-        rows = tx.rows(_READ_TILE, {"level": level, "at": index})
-        return rows[0][0] if rows else b""
-
-    try:
-        tiles = grow(size, hashes, fetch)
-    except TileError:
-        raise LogError("the right edge of the log is damaged") from None
-    for tile in tiles:
-        _write_tile(tx, tile)
-
-
-def _write_tile(tx: Transaction, tile: Tile) -> None:
-    if tile.fresh:
-        tx.run(_NEW_TILE, {"level": tile.level, "idx": tile.number, "data": tile.data})
-    elif tx.run(_GROW_TILE, {"at_level": tile.level, "at": tile.number, "grown": tile.data}) != 1:
-        raise LogError("the right edge of the log is damaged")
 
 
 def names_of(tx: Transaction, subject_ids: Sequence[str]) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, insert, select
 
 from audit import ledger
 from audit.checkpoint import Signer, open_checkpoint, sign
-from audit.ledger import Head
+from audit.heads import Head
 from audit.lockstore import LockStore
 from audit.note import Checkpoint, Key, NoteError
 from audit.reading import tile_fetch

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import bindparam, func, select
 
 from audit import checkpoint
-from audit.ledger import READ_HEAD
+from audit.heads import READ_HEAD
 from audit.note import Key
 from audit.records import AuditCheckpoint, AuditEntry, AuditPruned, AuditTile
 from audit.tiles import Fetch

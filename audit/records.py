@@ -71,6 +71,22 @@ class AuditSubject(_Record, table=True):
     t: int = Field(sa_column=_number())
 
 
+class AuditPending(_Record, table=True):
+    """A leaf that is committed and waits for its place; only where writers run beside one another.
+
+    ``seq`` orders them. Two transactions may commit in another order than they drew their numbers.
+    """
+
+    __tablename__ = "audit_pending"
+    seq: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    )
+    entry_id: str = Field(sa_column=_text())
+    leaf: bytes = Field(sa_column=_bytes())
+    leaf_hash: bytes = Field(sa_column=_bytes())
+
+
 class AuditTile(_Record, table=True):
     """One tile of the tree, at most 8,192 bytes; see ``audit.tiles``."""
 
@@ -125,7 +141,7 @@ class SubjectPseudonym(_Record, table=True):
 GUARDS_SQLITE = guards.GUARDS_SQLITE
 GUARDS_POSTGRESQL = guards.GUARDS_POSTGRESQL
 
-for _table in (AuditEntry.__table__, AuditCheckpoint.__table__, AuditTile.__table__):
+for _table in (AuditEntry.__table__, AuditCheckpoint.__table__, AuditTile.__table__, AuditPending.__table__):
     for _dialect, _statements in (("sqlite", guards.SQLITE), ("postgresql", guards.POSTGRESQL)):
         for _statement in _statements[_table.name]:
             event.listen(_table, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

@@ -61,6 +61,7 @@ def of_member(
     service: Service, member: SubjectId, before: int | None, limit: int
 ) -> tuple[list[Access], bool]:
     """Return up to ``limit`` accesses, newest first, and whether there are more."""
+    service.log.settle()
     with service.database.reading() as tx:
         homes: dict[str, list[tuple[int, int]]] = {}
         for home, since, until in tx.rows(_HOMES, {"member": member}):

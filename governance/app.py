@@ -57,6 +57,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         gc.enable()
         app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
         signing = asyncio.create_task(service.log.checkpoints.keep_publishing(service.clock))
+        settling = asyncio.create_task(service.log.book.keep_settled())
         worker = Worker(service.delivering) if delivering else None
         if worker is not None:
             worker.start()
@@ -64,8 +65,10 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         if worker is not None:
             await asyncio.to_thread(worker.stop)
         signing.cancel()
+        settling.cancel()
         app.state.collector.close()
         with suppress(StoreError, LockStoreError, NotPublishedError, LogError):
+            service.log.settle()
             service.log.checkpoints.publish(service.clock())
         service.close()
 

@@ -64,10 +64,14 @@ class FieldAnswer(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The decision, recorded at ``receipt`` (index in the log), and whatever it allows to be shown."""
+    """The decision, recorded by the entry ``entry_id``, and whatever it allows to be shown.
+
+    ``receipt`` is the entry's index in the log, None where it has yet to be given one.
+    """
 
     decision_id: str
-    receipt: int
+    entry_id: str
+    receipt: int | None
     fields: tuple[FieldAnswer, ...]
     duties: tuple[str, ...]
     valid_until: int | None
@@ -130,5 +134,6 @@ class RecipientAnswer(NamedTuple):
     decision_id: str
     outcome: Outcome
     reasons: tuple[Reason, ...]
-    receipt: int
+    entry_id: str
+    receipt: int | None
     permit: str | None = None

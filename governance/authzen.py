@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from audit.sequencing import Recorded
 from governance.asking import Answer, Ask
 from governance.identity import Caller
 from governance.times import rfc3339
@@ -171,7 +172,7 @@ def answer(question: Question, given: Answer, spoken: str) -> Body:
     field = given.fields[0]
     allowed = field.effect in DEEDS[question.action].enough
     context = _context(given.decision_id, field.reasons, spoken)
-    context |= {"effect": field.effect.value, "receipt": given.receipt}
+    context |= {"effect": field.effect.value, "entry_id": given.entry_id, "receipt": given.receipt}
     if allowed:
         duties = list(given.duties)
         if question.action == "read.masked" and field.effect is Effect.MASK:
@@ -185,10 +186,17 @@ def answer(question: Question, given: Answer, spoken: str) -> Body:
 
 
 def answer_of_rules(
-    decision_id: str, reason: Reason, receipt: int, duties: Iterable[str], spoken: str, *, allowed: bool
+    decision_id: str,
+    reason: Reason,
+    recorded: Recorded,
+    duties: Iterable[str],
+    spoken: str,
+    *,
+    allowed: bool,
 ) -> Body:
     """Return the answer to a question about a further type of resource."""
-    context = _context(decision_id, [reason], spoken) | {"receipt": receipt}
+    context = _context(decision_id, [reason], spoken)
+    context |= {"entry_id": recorded.entry_id, "receipt": recorded.index}
     if allowed:
         context |= _obliging(duties, spoken)
     return {"decision": allowed, "context": context}

@@ -249,6 +249,7 @@ def _in_world(chosen: argparse.Namespace, service: Service) -> int:
         return DONE
     service.finder.ready()
     played = stage.play(service, keys, chosen.rounds)
+    service.log.settle()
     service.log.checkpoints.publish(service.clock())
     say(chosen, {"played": played}, f"已记录 {played} 个决定 / decisions recorded")
     return DONE

@@ -53,6 +53,11 @@ class Database(Protocol):
         """Whether a transaction is short enough to run on the event loop itself."""
         ...
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether writing transactions run beside one another."""
+        ...
+
     def transaction(self) -> AbstractContextManager[OpenTransaction]:
         """Open a writing transaction; without ``commit`` it is rolled back on leaving."""
         ...

@@ -139,12 +139,14 @@ class _Ticker:
 
     def __init__(self, service: Service) -> None:
         self._database = open_database(service.settings.database_url)
+        self._settle = service.log.settle
         self._book = service.rules.book
         with self._database.reading() as tx:
             self._shown = ledger.head(tx).size
 
     def show(self) -> None:
         """Print a line for each entry since the last call."""
+        self._settle()
         with self._database.reading() as tx:
             size = ledger.head(tx).size
             entries = ledger.recent(tx, size, size - self._shown) if size > self._shown else []

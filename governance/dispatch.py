@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, insert, select
 
 from audit import ledger
 from audit.entry import Entry
+from audit.sequencing import Recorded
 from governance import cadence, facts, replay, testimony
 from governance.asking import RecipientAnswer, SendAsk, Unrecorded
 from governance.database import Database
@@ -98,7 +99,7 @@ class Dispatch:
                 known = self._facts(tx, rules, found, ask, now)
                 earlier = replay.earlier(tx, ask.caller.actor_id, once, now)
                 if earlier is not None:
-                    return self._again(tx, rules, ask, earlier, screened, known)
+                    return self._again(tx, rules, ask, earlier, screened, known, now)
                 replay.remember(tx, ask.caller.actor_id, once, ask.message_id, now)
                 taken = cadence.taken(tx, ask.recipients, now)
                 decisions = [
@@ -117,7 +118,7 @@ class Dispatch:
                     )
                     for one, fact, what in decided
                 ]
-                receipts = ledger.append(
+                recorded = ledger.record(
                     tx, entries + _rehearse(force, ask, decided, screened, taken, entries)
                 )
                 # A crash before the next line: no slot, no entry. After it: an entry, no permit was signed.
@@ -127,8 +128,8 @@ class Dispatch:
         except CANNOT_RECORD:
             return Unrecorded()
         answers = tuple(
-            self._answer(rules, ask, one, entry.decision, what, receipt.index, now)
-            for (one, _, what), entry, receipt in zip(decided, entries, receipts, strict=False)
+            self._answer(rules, ask, one, entry.decision, what, placed, now)
+            for (one, _, what), entry, placed in zip(decided, entries, recorded, strict=False)
         )
         return Sent(ask.message_id, screened.gravest(), answers)
 
@@ -140,11 +141,13 @@ class Dispatch:
         message_id: str,
         screened: _Screened,
         known: Sequence[Facts],
+        now: int,
     ) -> Sent:
         """Tell once more what was decided when the message first came, from the log."""
         for fact in known:
             screened.outcome(audience_of(fact))
         names = {name: one for one, name in names_of(tx, ask.recipients).items()}
+        ledger.integrate(tx, now)  # what was said the first time may still be waiting for its place
         answers = []
         for index, entry in ledger.entries_of(tx, message_id):
             recipient = names.get(entry.subjects[0]) if entry.subjects else None
@@ -154,7 +157,15 @@ class Dispatch:
             what = SendDecision(entry.message.outcome, reasons)
             again = ask._replace(message_id=message_id)
             answers.append(
-                self._answer(rules, again, SubjectId(recipient), entry.decision, what, index, entry.t)
+                self._answer(
+                    rules,
+                    again,
+                    SubjectId(recipient),
+                    entry.decision,
+                    what,
+                    Recorded(entry.id, index),
+                    entry.t,
+                )
             )
         return Sent(message_id, screened.gravest(), tuple(answers))
 
@@ -207,7 +218,7 @@ class Dispatch:
         recipient: SubjectId,
         decision_id: str,
         what: SendDecision,
-        receipt: int,
+        recorded: Recorded,
         now: int,
     ) -> RecipientAnswer:
         permit = None
@@ -222,10 +233,18 @@ class Dispatch:
                     ask.purpose,
                     sha256(ask.text.encode()).hexdigest(),
                     now + rules.book.limits.permit_seconds * 1000,
-                    receipt,
+                    recorded.entry_id,
                 )
             )
-        return RecipientAnswer(recipient, decision_id, what.outcome, what.reasons, receipt, permit)
+        return RecipientAnswer(
+            recipient,
+            decision_id,
+            what.outcome,
+            what.reasons,
+            recorded.entry_id,
+            recorded.index,
+            permit,
+        )
 
     def use_permit(
         self, permit: Permit, text: str, caller: Caller, request_id: str, now: int
@@ -263,7 +282,7 @@ class Dispatch:
                 entry = testimony.of_delivery(
                     permit, caller.actor_id, fact, spent=spent, names=names, request_id=ask.request_id
                 )
-                ledger.append(tx, [entry])
+                ledger.record(tx, [entry])
                 tx.commit()
         except RulesUnavailableError:
             raise

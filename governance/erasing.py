@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, delete, select, update
 from audit import ledger
 from audit.entry import Actor as LogActor
 from audit.entry import ActorType, Entry, Kind, Party, Verdict
-from audit.ledger import Receipt
+from audit.sequencing import Receipt
 from consent import confirmation, registry, ties
 from consent.events import Capacity
 from consent.listing import Consent

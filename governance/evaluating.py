@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, select
 
 from audit import ledger
 from audit.entry import Actor, Entry, FieldOutcome, Kind, Party, Verdict
+from audit.sequencing import Recorded
 from governance import testimony
 from governance.asking import Unrecorded
 from governance.authzen import ACTORS, Entity, Question, actor_of, canonical, for_another
@@ -59,10 +60,10 @@ class Judged(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """A judgement and the index of its entry in the log."""
+    """A judgement and its entry in the log."""
 
     judged: Judged
-    receipt: int
+    recorded: Recorded
 
 
 _UNKNOWN: Final = Judged(allowed=False, reason=Reason.NOT_AVAILABLE)
@@ -126,10 +127,10 @@ def _evaluate(
         names = names_of(tx, people(caller, (one.question.subject for one in asked)))
         writer = _Writer(service, rules, caller, request_id, names, now)
         entries = [writer.entry(one, what) for one, what in zip(asked, judged, strict=True)]
-        receipts = ledger.append(tx, entries)
+        recorded = ledger.record(tx, entries)
         # A crash before the next line: no entry, no answer. After it: an entry, and nobody was told.
         tx.commit()
-    return [Evaluated(what, one.index) for what, one in zip(judged, receipts, strict=True)]
+    return [Evaluated(what, one) for what, one in zip(judged, recorded, strict=True)]
 
 
 def people(caller: Caller, subjects: Iterable[Entity]) -> set[str]:

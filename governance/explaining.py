@@ -119,6 +119,7 @@ def explain(index: int, entry: Entry, labels: Labels, language: str) -> Explanat
 
 def explain_decision(service: Service, decision_id: str, language: str = "zh") -> Explanation | None:
     """Explain a decision by its id, or a message's or any other entry by its entry id."""
+    service.log.settle()
     with service.database.reading() as tx:
         found = entry_of(tx, decision_id)
         if found is None:
@@ -131,6 +132,7 @@ def look_into(
     service: Service, decision_id: str, language: str
 ) -> tuple[Explanation, tuple[FieldReasons, ...] | None] | None:
     """Explain a decision for the operator, with every row of the rules, once the look is on record."""
+    service.log.settle()
     with service.database.transaction() as tx:
         found = entry_of(tx, decision_id)
         if found is None:

@@ -15,11 +15,13 @@ from typing import Final
 from audit import ledger
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError
 from audit.ledger import LogError
+from audit.sequencing import Recorded
 from governance import approvalrecords, emergencies, facts, holds, subjects, testimony
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import decide_fields
 from governance.grounds import Facts, FieldDecision
+from governance.logbook import Logbook, NotAssuredError
 from governance.opening import DoesNotOpenError, Opening
 from governance.rulekeeping import InForce, RuleKeeper, Rules, RulesUnavailableError, UnknownRulesError
 from governance.subjects import Hold
@@ -28,7 +30,7 @@ from policies.book import RuleBook
 from policies.entries import OPAQUE
 from policies.identifiers import Prefix, new_id
 from policies.plan import Plan
-from policies.terms import Action, Effect, EntityType, FieldName, Purpose, SubjectId
+from policies.terms import Action, Assurance, Effect, EntityType, FieldName, Purpose, SubjectId
 from policies.transaction import Transaction
 from redaction.lookup import BlindIndex
 from redaction.masking import mask
@@ -41,13 +43,20 @@ class Gate:
     """All access to sealed values. One per process."""
 
     def __init__(
-        self, database: Database, keeper: RuleKeeper, vault: Vault, opening: Opening, index: BlindIndex
+        self,
+        database: Database,
+        keeper: RuleKeeper,
+        vault: Vault,
+        opening: Opening,
+        index: BlindIndex,
+        book: Logbook,
     ) -> None:
         self._database = database
         self._keeper = keeper
         self._vault = vault
         self._opening = opening
         self._index = index
+        self._book = book
 
     def read(self, asks: Sequence[Ask], now: int) -> list[Reply]:
         """Decide, record and then answer each ask, in order. A single ask is a batch of one."""
@@ -68,7 +77,7 @@ class Gate:
                     testimony.of_fields(ask, fact, decision, names, book.fingerprint)
                     for ask, fact, decision in zip(asks, known, decisions, strict=True)
                 ]
-                receipts = ledger.append(tx, entries + _rehearse(force, asks, known, decisions))
+                recorded = ledger.record(tx, entries + _rehearse(force, asks, known, decisions))
                 # A crash before the next line: no entry, nothing shown. After it: an entry, nothing shown.
                 tx.commit()
         except UnreachableError:
@@ -80,10 +89,27 @@ class Gate:
             if len(asks) > 1:
                 return [reply for ask in asks for reply in self.read([ask], now)]
             return [Unrecorded() if isinstance(error, CANNOT_RECORD) else self._broken(asks[0], now)]
+        assured = self._assured(book, decisions, recorded)
         return [
-            self._reveal(book, ask, fact, decision, found, receipt.index)
-            for ask, fact, decision, receipt in zip(asks, known, decisions, receipts, strict=False)
+            Unrecorded() if one is None else self._reveal(book, ask, fact, decision, found, one)
+            for ask, fact, decision, one in zip(asks, known, decisions, assured, strict=True)
         ]
+
+    def _assured(
+        self, book: RuleBook, decisions: Sequence[Sequence[FieldDecision]], recorded: Sequence[Recorded]
+    ) -> list[Recorded | None]:
+        """Wait where a category asks for more than a committed entry; None: in vain."""
+        found: list[Recorded | None] = list(recorded[: len(decisions)])
+        levels = [_assurance(book, decision) for decision in decisions]
+        for level in (Assurance.INTEGRATED, Assurance.WITNESSED):
+            waiting = [at for at, one in enumerate(levels) if one is level]
+            try:
+                sure: Sequence[Recorded | None] = self._book.assure(level, [recorded[at] for at in waiting])
+            except NotAssuredError:
+                sure = [None] * len(waiting)
+            for at, one in zip(waiting, sure, strict=True):
+                found[at] = one
+        return found
 
     def foresee(
         self, tx: Transaction, asks: Sequence[Ask], now: int
@@ -116,7 +142,7 @@ class Gate:
         fact: Facts,
         decisions: Sequence[FieldDecision],
         found: Found,
-        receipt: int,
+        recorded: Recorded,
     ) -> Reply:
         """Open what the committed decision allows, and nothing else."""
         if not fact.known:
@@ -139,7 +165,9 @@ class Gate:
         untils = [one.valid_until for one in decisions if one.valid_until is not None]
         untils += _lapses(book, ask, decisions, found)
         duties = tuple(dict.fromkeys(duty for one in decisions for duty in one.duties))
-        return Answer(ask.decision_id, receipt, fields, duties, min(untils, default=None))
+        return Answer(
+            ask.decision_id, recorded.entry_id, recorded.index, fields, duties, min(untils, default=None)
+        )
 
     def _value(self, book: RuleBook, ask: Ask, decision: FieldDecision, found: Found) -> str | None:
         if not ask.reveal or decision.effect not in (Effect.SHOW, Effect.MASK):
@@ -200,7 +228,7 @@ class Gate:
         if not known.known:
             return NotYours()
         fields = tuple(FieldAnswer(one.field, one.effect, one.reasons, one.rules) for one in decisions)
-        return Answer(ask.decision_id, receipt.index, fields, (), None)
+        return Answer(ask.decision_id, receipt.entry_id, receipt.index, fields, (), None)
 
     def _store(
         self, tx: Transaction, book: RuleBook, request: WriteAsk, found: Found, now: int
@@ -220,6 +248,12 @@ class Gate:
 def _form(book: RuleBook, decision: FieldDecision) -> EntityType | None:
     entry = book.fields.get(decision.field)
     return None if entry is None or entry.mask == OPAQUE else entry.mask
+
+
+def _assurance(book: RuleBook, decisions: Iterable[FieldDecision]) -> Assurance:
+    """Return how sure the entry must be: what the gravest of the fields asks of which anything is told."""
+    told = [book.fields[one.field].record for one in decisions if one.effect in (Effect.SHOW, Effect.MASK)]
+    return max(told, key=list(Assurance).index, default=Assurance.COMMITTED)
 
 
 def _lapses(book: RuleBook, ask: Ask, decisions: Iterable[FieldDecision], found: Found) -> Iterable[int]:

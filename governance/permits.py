@@ -36,7 +36,7 @@ class Permit:
     purpose: Purpose
     text_sha256: str
     expires_at: int
-    receipt: int
+    entry_id: str
 
 
 class PermitDesk:
@@ -59,7 +59,7 @@ class PermitDesk:
             "pur": permit.purpose,
             "sha256": permit.text_sha256,
             "exp": permit.expires_at,
-            "idx": permit.receipt,
+            "ent": permit.entry_id,
         }
         header = {"alg": _ALGORITHM, "typ": _TYPE}
         payload = json.dumps(body, separators=(",", ":")).encode()
@@ -83,7 +83,7 @@ class PermitDesk:
                 Purpose(body["pur"]),
                 body["sha256"],
                 body["exp"],
-                body["idx"],
+                body["ent"],
             )
         except (JoseError, ValueError, KeyError, TypeError):
             return None

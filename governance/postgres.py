@@ -53,6 +53,7 @@ class _PostgresTransaction:
     """A transaction on one pooled connection."""
 
     __slots__ = ("_compiler", "_connection", "committed")
+    concurrent = True
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], compiler: Compiler) -> None:
         self._connection = connection
@@ -100,6 +101,7 @@ class PostgresDatabase:
     """One PostgreSQL primary behind a pool."""
 
     inline = False
+    concurrent = True
 
     def __init__(self, url: str, connections: int = 8) -> None:
         self._compiler = Compiler(PGDialect_psycopg(), "%({})s")  # type: ignore[no-untyped-call]

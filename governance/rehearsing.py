@@ -96,6 +96,7 @@ class _Versions:
 
 def replay(service: Service, other: RuleBook, last: int, by: Party) -> Replay:
     """Ask the ``last`` decisions of the log again under other rules."""
+    service.log.settle()
     with service.database.transaction() as tx:
         entries = list(_decisions(tx, last))
         ledger.append(tx, [_entry(by, other, len(entries), service.clock())])

@@ -108,6 +108,8 @@ class Rights:
         with self._database.transaction() as tx:
             book = self._keeper.in_force(tx).rules.book
             by, speaker = self._speaker(tx, on, subject, wish.evidence, now)
+            if "decision_id" in wish.detail:
+                ledger.integrate(tx, now)  # the decision may still be waiting for its place
             examine(tx, book, subject, wish, speaker, on.member)
             self._entitle(tx, book, subject, wish.kind, wish.detail, by, now)
             session = on.caller.kind is Prefix.MEMBER

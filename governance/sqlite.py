@@ -44,6 +44,7 @@ class _SqliteTransaction:
     """A transaction on one APSW connection."""
 
     __slots__ = ("_compiler", "_connection", "committed")
+    concurrent = False
 
     def __init__(self, connection: apsw.Connection, compiler: Compiler) -> None:
         self._connection = connection
@@ -82,6 +83,7 @@ class SqliteDatabase:
     """One SQLite file. Writers of this process queue on a lock, those of others on SQLite's own."""
 
     inline = True
+    concurrent = False
 
     def __init__(self, path: Path) -> None:
         self._path = path

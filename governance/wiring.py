@@ -39,6 +39,7 @@ from governance.holds import Holds
 from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
+from governance.logbook import Logbook
 from governance.logpruning import LogPruning
 from governance.logroom import LogRoom
 from governance.noticing import Noticing
@@ -285,7 +286,9 @@ def _wired(
     erasing = Erasing(database, keeper, vault, erasures, certificates, ring.tenant)
     if examine:
         erasing.replay_erasures(clock())
-    gate = Gate(database, keeper, vault, opening, BlindIndex(ring.index_key, ring.tenant))
+    logbook = Logbook(database, checkpoints, clock)
+    index = BlindIndex(ring.index_key, ring.tenant)
+    gate = Gate(database, keeper, vault, opening, index, logbook)
     rights = Rights(database, keeper, opening, ring.pepper, sender, erasures)
     consenting = Consenting(database, keeper, ring.pepper, sender, opening.birth_of)
     signer = DocumentSigner(ring.receipt_key, RECEIPT, SIGNATURE)
@@ -315,7 +318,7 @@ def _wired(
         emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints, LogPruning(database, keeper)),
+        log=LogRoom(checkpoints, logbook, LogPruning(database, keeper)),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

@@ -26,6 +26,7 @@ from policies.entries import (
 )
 from policies.rulefile import Entry, Fault, Schema, read_entries, refuse_twins
 from policies.terms import (
+    Assurance,
     Category,
     Channel,
     EntityType,
@@ -39,7 +40,9 @@ from policies.terms import (
 )
 
 _FIELD_SCHEMAS: Final = {
-    "category": Schema(frozenset({"id", "tier"}) | TITLES, frozenset({"parent", "dpv", "both_required"})),
+    "category": Schema(
+        frozenset({"id", "tier"}) | TITLES, frozenset({"parent", "dpv", "both_required", "record"})
+    ),
     "age_tier": Schema(frozenset({"under", "tier", "becomes", "law"})),
     "field": Schema(
         frozenset({"name", "subject", "category", "key_class", "mask", "collected_for"}) | TITLES
@@ -97,8 +100,18 @@ def _categories(entries: tuple[Entry, ...]) -> dict[Category, CategoryEntry]:
             title_of(entry),
             dpv_of(entry),
             entry.flag("both_required"),
+            entry.choice("record", Assurance) if "record" in entry.values else Assurance.COMMITTED,
         )
     return found
+
+
+_SURENESS: Final = list(Assurance)
+
+
+def _record(category: Category, categories: Mapping[Category, CategoryEntry]) -> Assurance:
+    line = [category, *(above for above in categories if category.startswith(f"{above}."))]
+    asked = [categories[one].record for one in line if one in categories]
+    return max(asked, key=_SURENESS.index, default=Assurance.COMMITTED)
 
 
 _GRAVITY: Final = (Tier.BASIC, Tier.HIDEABLE, Tier.SENSITIVE, Tier.CLOSED)
@@ -169,6 +182,7 @@ def _fields(
                 f"all:{subject}",
                 ANY,
             ),
+            record=_record(category.id, categories),
         )
     return found
 

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from policies.reasons import Reason
 from policies.terms import (
     Action,
+    Assurance,
     Category,
     Channel,
     EntityType,
@@ -52,7 +53,8 @@ class CategoryEntry:
     """A kind of data and how grave it is. ``dpv`` is a W3C Data Privacy Vocabulary term or empty.
 
     ``both_required``: from 14 to 17 the person and a guardian must both agree to its use, and to that of
-    every category below it.
+    every category below it. ``record``: how sure the entry of a decision must be before a value of it, or of
+    a category below it, is revealed.
     """
 
     id: Category
@@ -61,6 +63,7 @@ class CategoryEntry:
     title: Title
     dpv: str
     both_required: bool = False
+    record: Assurance = Assurance.COMMITTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class FieldEntry:
     ``tier`` is the category's. ``collected_for`` lists the purposes for which a value may be written;
     a channel holds no value, so it has neither a key class nor a mask and is collected for nothing.
     ``objects`` are the words by which grants name this field: itself, its categories, its tier …
+    ``record`` is the most that its category or one above asks for.
     """
 
     name: FieldName
@@ -101,6 +105,7 @@ class FieldEntry:
     collected_for: tuple[Purpose, ...]
     channel: Channel | None
     objects: tuple[str, ...]
+    record: Assurance = Assurance.COMMITTED
 
     def admits(self, action: str) -> bool:
         """Say whether the action makes sense: channels are sent through, fields read and written."""

@@ -56,6 +56,18 @@ class Level(IntEnum):
     FULL = 3
 
 
+class Assurance(StrEnum):
+    """How sure the entry of a decision must be before anything is revealed; the mildest first.
+
+    ``committed``: durable. ``integrated``: covered by a signed checkpoint that is kept outside the database.
+    ``witnessed``: by one that the witnesses have signed as well.
+    """
+
+    COMMITTED = "committed"
+    INTEGRATED = "integrated"
+    WITNESSED = "witnessed"
+
+
 class Effect(StrEnum):
     """What an answer does with one field; ``hide`` is the same as absent."""
 

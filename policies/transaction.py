@@ -23,6 +23,11 @@ Row = Sequence[Any]
 class Transaction(Protocol):
     """An open transaction that somebody else will commit."""
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether other writers run beside this one, or have queued behind it since its first line."""
+        ...
+
     def rows(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> Sequence[Row]:
         """Return all rows of a select (or of a statement with RETURNING)."""
         ...

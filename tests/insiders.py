@@ -16,6 +16,7 @@ REFUSE: Final = {
         """CREATE FUNCTION log_is_full() RETURNS trigger LANGUAGE plpgsql AS
            $$ BEGIN RAISE EXCEPTION 'full'; END $$""",
         "CREATE TRIGGER log_is_full BEFORE INSERT ON audit_entry EXECUTE FUNCTION log_is_full()",
+        "CREATE TRIGGER log_is_full BEFORE INSERT ON audit_pending EXECUTE FUNCTION log_is_full()",
     ),
 }
 """Every insert into the log fails."""
@@ -30,13 +31,18 @@ REFUSE_AT_COMMIT: Final = {
         REFUSE["postgres"][0],
         """CREATE CONSTRAINT TRIGGER log_is_full AFTER INSERT ON audit_entry DEFERRABLE INITIALLY DEFERRED
            FOR EACH ROW EXECUTE FUNCTION log_is_full()""",
+        """CREATE CONSTRAINT TRIGGER log_is_full AFTER INSERT ON audit_pending DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW EXECUTE FUNCTION log_is_full()""",
     ),
 }
 """Every insert is taken, and the commit fails."""
 
 ACCEPT: Final = {
     "sqlite": ("DROP TRIGGER log_is_full",),
-    "postgres": ("DROP TRIGGER log_is_full ON audit_entry",),
+    "postgres": (
+        "DROP TRIGGER log_is_full ON audit_entry",
+        "DROP TRIGGER log_is_full ON audit_pending",
+    ),
 }
 
 

@@ -133,11 +133,21 @@ class Living:
 
     def size(self) -> int:
         """Return how many entries the log has, without checking them."""
+        self.service.log.settle()
         with self.service.database.reading() as tx:
             return ledger.head(tx).size
 
+    def place(self, told: Mapping[str, Any]) -> int:
+        """Return where the entry of an answer stands; the answer says so too, where it could know."""
+        self.service.log.settle()
+        with self.service.database.reading() as tx:
+            index = ledger.places_of(tx, [told["entry_id"]])[told["entry_id"]]
+        assert told["receipt"] == index or (told["receipt"] is None and self.engine == "postgres")
+        return index
+
     def verified(self) -> int:
         """Check the whole log from its bytes again; return how many entries it has."""
+        self.service.log.settle()
         report = self.service.log.checkpoints.verify()
         assert (report.total, report.findings) == (0, ())
         return report.size

@@ -192,6 +192,7 @@ def answer_body(answer: Answer, spoken: str) -> dict[str, object]:
     """Return an answer as a body."""
     return {
         "decision_id": answer.decision_id,
+        "entry_id": answer.entry_id,
         "receipt": answer.receipt,
         "fields": [field_body(field, spoken) for field in answer.fields],
         "duties": list(answer.duties),

@@ -114,7 +114,12 @@ class _Round:
         if one.why is not None or judged.reason is Reason.NOT_AVAILABLE:
             return authzen.not_yours(one.decision_id, self._spoken, judged.reason)
         return authzen.answer_of_rules(
-            one.decision_id, judged.reason, found.receipt, judged.duties, self._spoken, allowed=judged.allowed
+            one.decision_id,
+            judged.reason,
+            found.recorded,
+            judged.duties,
+            self._spoken,
+            allowed=judged.allowed,
         )
 
     def _offered(self, told: Body, question: Question, answer: Answer) -> Body:

@@ -97,6 +97,7 @@ def _recipient_body(answer: RecipientAnswer, spoken: str, opt_out: str | None) -
         "decision_id": answer.decision_id,
         "outcome": answer.outcome.value,
         "reasons": access.say(answer.reasons, spoken),
+        "entry_id": answer.entry_id,
         "receipt": answer.receipt,
     }
     if answer.permit is not None:

@@ -116,8 +116,14 @@ async def look_up(request: Request, form: LookupForm) -> Response:
     answer = access.answered((await access.collector_of(request).read([ask]))[0])
     if answer.shows_nothing:
         raise ProblemError(Problem.NOT_FOUND)
-    found = {"type": "member", "id": subject}
-    return access.as_json({"decision_id": answer.decision_id, "receipt": answer.receipt, "subject": found})
+    return access.as_json(
+        {
+            "decision_id": answer.decision_id,
+            "entry_id": answer.entry_id,
+            "receipt": answer.receipt,
+            "subject": {"type": "member", "id": subject},
+        }
+    )
 
 
 @router.post("/filters", operation_id="filter", summary="Filter a document of yours")

@@ -120,6 +120,7 @@ async def decisions(
 
 def _page(service: Service, reading: Entry, view: str, end: int, spoken: str) -> _Page:
     kinds, decs = _VIEWS[view]
+    service.log.settle()
     with service.database.transaction() as tx:
         size = ledger.head(tx).size
         end = min(end, size)
@@ -184,6 +185,7 @@ async def decision(
 def _explained(
     service: Service, reading: Entry, decision_id: str, spoken: str
 ) -> tuple[Explanation, Entry] | None:
+    service.log.settle()
     with service.database.transaction() as tx:
         found = entry_of(tx, decision_id)
         if found is None:

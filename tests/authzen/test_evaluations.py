@@ -69,7 +69,7 @@ def test_an_evaluation_is_recorded_before_it_is_told_and_opens_nothing(crm: Pep,
     before = house.verified()
     told = crm.evaluate(question(world.WANG_MIN, "read.masked", field(world.ZHANG_LI, "mobile"), DELIVERY))
     (entry,) = house.log()[before:]
-    assert (entry.decision, before) == (told["context"]["id"], told["context"]["receipt"])
+    assert (entry.decision, before) == (told["context"]["id"], house.place(told["context"]))
     assert (entry.kind, entry.act, entry.dec) == (Kind.DECISION, "check", Verdict.PERMIT)
     assert entry.actor.party.id == world.CRM.id
     assert entry.actor.on_behalf_of is not None

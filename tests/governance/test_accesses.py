@@ -38,7 +38,7 @@ def play(house: Living, wire: Wire) -> defaultdict[str, set[int]]:
         if answer.status_code == 404:  # nothing is told, and yet it is recorded
             told[subject].add(house.size() - 1)
         else:
-            told[subject].add(json.loads(answer.content)["receipt"])
+            told[subject].add(house.place(json.loads(answer.content)))
 
     words = {"why", "after", "who", "about", "purpose", "fields", "answer"}
     for row in table("read"):
@@ -51,7 +51,8 @@ def play(house: Living, wire: Wire) -> defaultdict[str, set[int]]:
         } | ({"on_behalf_of": IDS[row["who"]]} if "who" in row else {})
         note(subject, wire.post("/v1/reads", ask, key=crm))
         check = wire.post("/v1/checks", ask, key=crm)
-        told[subject].add(json.loads(check.content).get("receipt", house.size() - 1))
+        found = json.loads(check.content)
+        told[subject].add(house.place(found) if "receipt" in found else house.size() - 1)
     for row in table("write"):
         subject = IDS[row["about"]]
         body = {"values": row["values"], "purpose": row["purpose"]}
@@ -62,7 +63,7 @@ def play(house: Living, wire: Wire) -> defaultdict[str, set[int]]:
     to_all = {**message, "recipients": [person.id for person in PEOPLE]}
     sent = json.loads(wire.post("/v1/messages", to_all, key=house.key(world.SENDER)).content)
     for one in sent["recipients"]:
-        told[one["id"]].add(one["receipt"])
+        told[one["id"]].add(house.place(one))
         if "permit" in one:
             use = {"permit": one["permit"], "text": TEXT, "recipient": one["id"], "channel": "sms"}
             wire.post("/v1/permits/verify", use, key=house.key(world.GATEWAY))

@@ -67,7 +67,7 @@ def test_each_recipient_is_told_what_becomes_of_the_message_and_the_log_says_the
     }
     assert [("permit" in one) for one in body["recipients"]] == [True, True, *[False] * 4]
     entries = house.log()[before:]
-    assert [one["receipt"] for one in body["recipients"]] == list(range(before, before + 6))
+    assert [house.place(one) for one in body["recipients"]] == list(range(before, before + 6))
     assert [" ".join([entry.message.outcome, *entry.why]) for entry in entries if entry.message] == list(
         told(body).values()
     )

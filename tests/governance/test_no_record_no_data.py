@@ -267,6 +267,6 @@ def test_a_database_that_is_away_is_waited_for_once_and_not_once_for_each_ask(ho
             raise UnreachableError("away")
 
     away = Away()
-    gate = Gate(away, house.service.keeper, Vault(), None, None)
+    gate = Gate(away, house.service.keeper, Vault(), None, None, None)
     assert gate.read([None] * 64, 0) == [Unrecorded()] * 64
     assert away.asked == 1

@@ -32,9 +32,9 @@ TEXT = "【张家小铺】您的包裹已送达门口"
 class Acknowledged:
     """What callers were told, by index in the log."""
 
-    decisions: dict[int, str] = field(default_factory=dict)
-    messages: dict[int, str] = field(default_factory=dict)
-    written: dict[int, str] = field(default_factory=dict)
+    decisions: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
     rounds: int = 0
     enough: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     faults: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ def _read(connection: Connection, house: Living, told: Acknowledged, turn: int) 
     }
     status, body = connection.post("/v1/reads", ask, house.key(world.CRM))
     if status in (200, 403):
-        told.decisions[body["receipt"]] = body["decision_id"]
+        told.decisions[body["entry_id"]] = body["decision_id"]
     elif status != 503:
         told.faults.append(f"read {status}")
 
@@ -60,7 +60,7 @@ def _check(connection: Connection, house: Living, told: Acknowledged, _turn: int
     ask = {"subject": subject, "fields": ["name", "mobile"], "purpose": "service.delivery"}
     status, body = connection.post("/v1/checks", {"checks": [ask] * 5}, house.key(world.CRM))
     if status == 200:
-        told.decisions |= {one["receipt"]: one["decision_id"] for one in body["checks"]}
+        told.decisions |= {one["entry_id"]: one["decision_id"] for one in body["checks"]}
     elif status != 503:
         told.faults.append(f"check {status}")
 
@@ -71,7 +71,7 @@ def _send(connection: Connection, house: Living, told: Acknowledged, _turn: int)
     body = {**message, "text": TEXT, "recipients": people}
     status, body = connection.post("/v1/messages", body, house.key(world.SENDER))
     if status == 200:
-        told.messages |= {one["receipt"]: body["message_id"] for one in body["recipients"]}
+        told.messages |= {one["entry_id"]: body["message_id"] for one in body["recipients"]}
     elif status != 503:
         told.faults.append(f"send {status}")
 
@@ -83,8 +83,8 @@ def _write(connection: Connection, house: Living, told: Acknowledged, turn: int)
     key = {"authorization": f"Bearer {house.key(world.CRM)}"}
     status, body = connection.call("PUT", path, {"values": {"allergies": value}, **own}, key)
     if status == 200:
-        told.decisions[body["receipt"]] = body["decision_id"]
-        told.written[body["receipt"]] = value
+        told.decisions[body["entry_id"]] = body["decision_id"]
+        told.written[body["entry_id"]] = value
     elif status != 503:
         told.faults.append(f"write {status}")
 
@@ -133,11 +133,12 @@ def test_what_was_acknowledged_survives_every_kill(
     reopened = living.assemble(house.settings, clock=house.clock)
     again = Living(house.settings, reopened, house.keys, house.clock)
     log = again.log()
-    lost = {i: one for i, one in told.decisions.items() if i >= len(log) or log[i].decision != one}
-    lost |= {i: one for i, one in told.messages.items() if i >= len(log) or log[i].corr != one}
+    decisions, stories = {one.id: one.decision for one in log}, {one.id: one.corr for one in log}
+    lost = {id_: one for id_, one in told.decisions.items() if decisions.get(id_) != one}
+    lost |= {id_: one for id_, one in told.messages.items() if stories.get(id_) != one}
     assert lost == {}
     # Values and entries are there together: as many writes as the log permits, and the last one opens.
-    writes = [i for i, entry in enumerate(log) if entry.act == "write" and entry.dec is Verdict.PERMIT]
+    writes = [entry.id for entry in log if entry.act == "write" and entry.dec is Verdict.PERMIT]
     assert set(told.written) <= set(writes)
     if writes[-1] in told.written:
         wire = living.wired(again)

@@ -133,7 +133,7 @@ def test_a_message_is_explained_gate_by_gate(house: Living, text: str, to: world
     )
     sent = house.service.dispatch.send(ask, house.clock())
     assert isinstance(sent, Sent)
-    entry = house.log()[sent.recipients[0].receipt]
+    entry = house.log()[house.place(sent.recipients[0]._asdict())]
     found = explain_decision(house.service, entry.id)
     assert found is not None
     assert "".join(SIGNS[rung.state] for rung in found.ladder[1:-1]) == ladder

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0012"
+down_revision = "0013"
 
 _GUARDS_SQLITE = (
     """DROP TRIGGER audit_entry_no_delete""",
