@@ -1,8 +1,9 @@
 """Triggers that keep the log append-only, for both engines.
 
 Promises that an UPDATE, a DELETE, a TRUNCATE or a replacing INSERT on entries and checkpoints fails (but for
-the bodies that a statement of the log prunes, ``audit.roomguards``), and that a tile only grows at its end. They stop mistakes and ordinary accounts. They are no evidence: whoever
-owns the database can drop them, and then the tree and what lies outside the database tell.
+the bodies that a statement of the log prunes, ``audit.roomguards``), and that a tile only grows at its end.
+They stop mistakes and ordinary accounts. They are no evidence: whoever owns the database can drop them, and
+then the tree and what lies outside the database tell.
 Statements are idempotent and hold no percent sign, so DDL events and migrations run the same strings.
 """
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from json import loads
-from typing import Any, Final, NamedTuple, Optional
+from typing import Any, Final, NamedTuple
 
 from audit.tiles import WIDTH
 from audit.tree import HASH_BYTES, leaf_hash
@@ -25,7 +25,7 @@ FLOOR_DAYS: Final = 183
 DAY_MS: Final = 86_400_000
 FLOOR_MS: Final = FLOOR_DAYS * DAY_MS
 
-LeafAt = Callable[[int], Optional[bytes]]
+LeafAt = Callable[[int], bytes | None]
 """``leaf_at(index)``: the stored body of an entry, None where there is none."""
 TileAt = Callable[[int, int], bytes]
 

@@ -65,7 +65,7 @@ class ClockError(Exception):
 class Old(NamedTuple):
     """One entry whose time is over; ``about`` are all pseudonyms it speaks of, ``subjects`` those indexed."""
 
-    index: int
+    place: int
     subjects: tuple[bytes, ...]
     about: frozenset[bytes]
 
@@ -90,7 +90,7 @@ def _delete(gone: _Gone, compiler: Any, **_how: Any) -> str:
 @compiles(_Gone, "postgresql")
 def _call(gone: _Gone, compiler: Any, **_how: Any) -> str:
     keys = ", ".join(compiler.process(bindparam(key)) for key in gone.keys)
-    return f"SELECT {gone.function}({keys})"  # noqa: S608 (our own names)
+    return f"SELECT {gone.function}({keys})"
 
 
 _ENTRY_GONE: Final = _Gone("audit_entry", "audit_prune_entry", "leaf_index")
@@ -164,9 +164,9 @@ def drop(tx: Transaction, gone: Collection[Old]) -> None:
     """Delete bodies and index rows; the guards of the database look at statement and floor once more."""
     tx.run(
         _SUBJECT_GONE,
-        [{"subject": subject, "leaf_index": one.index} for one in gone for subject in one.subjects],
+        [{"subject": subject, "leaf_index": one.place} for one in gone for subject in one.subjects],
     )
-    tx.run(_ENTRY_GONE, [{"leaf_index": one.index} for one in gone])
+    tx.run(_ENTRY_GONE, [{"leaf_index": one.place} for one in gone])
 
 
 def _old(index: int, leaf: bytes) -> Old:

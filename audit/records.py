@@ -3,7 +3,8 @@
 Promises that ``audit_entry.leaf`` holds the hashed bytes verbatim and that everything beside it is a
 search copy nobody trusts (``audit.copies`` compares them). No foreign key leads from here to business
 tables: the trail must not vanish with the person it speaks of. Only ``audit_head``, the last tiles and
-``subject_pseudonym`` ever change, and bodies go by a statement (``audit_pruned``); erasing a pseudonym row unlinks a person and leaves every proof whole.
+``subject_pseudonym`` ever change, and bodies go by a statement (``audit_pruned``); erasing a pseudonym row
+unlinks a person and leaves every proof whole.
 """
 
 from __future__ import annotations

@@ -14,26 +14,21 @@ from typing import Final
 from audit.pruned import ACT, DAY_MS, FLOOR_MS
 
 
-
 def _covered(row: str) -> str:
     """Return the condition that a statement covers a row, which was older than the floor then."""
     old = f"p.size > {row}.leaf_index + 1 AND {row}.t <= p.t - {FLOOR_MS}"
-    return f"EXISTS (SELECT 1 FROM audit_pruned p WHERE {old})"
+    return f"EXISTS (SELECT 1 FROM audit_pruned p WHERE {old})"  # noqa: S608 (our own names)
 
 
 _COVERED: Final = _covered("OLD")
-_SOUND: Final = " AND ".join(
-    (
-        "NEW.size > coalesce((SELECT max(p.size) FROM audit_pruned p), 0)",
-        f"NEW.cutoff <= NEW.t - {FLOOR_MS}",
-        "EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.size - 1 AND e.t < NEW.cutoff)",
-        f"EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry AND e.act = '{ACT}'"
-        " AND e.t = NEW.t)",
-        "EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry - 1"
-        f" AND e.t BETWEEN NEW.t - {DAY_MS} AND NEW.t + {DAY_MS})",
-        f"coalesce((SELECT c.t FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1), 0) >= NEW.t - {DAY_MS}",
-    )
-)
+_SOUND: Final = f"""NEW.size > coalesce((SELECT max(p.size) FROM audit_pruned p), 0)
+  AND NEW.cutoff <= NEW.t - {FLOOR_MS}
+  AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.size - 1 AND e.t < NEW.cutoff)
+  AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry AND e.act = '{ACT}' AND e.t = NEW.t)
+  AND EXISTS (SELECT 1 FROM audit_entry e
+              WHERE e.leaf_index = NEW.entry - 1 AND e.t BETWEEN NEW.t - {DAY_MS} AND NEW.t + {DAY_MS})
+  AND coalesce((SELECT c.t FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1), 0)
+      >= NEW.t - {DAY_MS}"""  # noqa: S608 (our own numbers)
 _GROWN: Final = "NEW.log_id = OLD.log_id AND NEW.origin = OLD.origin AND NEW.size > OLD.size"
 
 
@@ -85,7 +80,7 @@ BEGIN
   DELETE FROM {table} body WHERE {key} AND {_covered("body")};
   GET DIAGNOSTICS gone = ROW_COUNT;
   RETURN gone;
-END $$"""
+END $$"""  # noqa: S608 (our own names)
     for name, parameters, table, key in (
         ("audit_prune_entry", "pruned bigint", "audit_entry", "body.leaf_index = pruned"),
         (

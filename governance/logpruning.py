@@ -1,9 +1,9 @@
 """The log's own retention: bodies older than its term go, but for those that a legal hold keeps.
 
 Promises that the log says so before anything goes (``audit.pruning``); that each batch is one transaction in
-which the holds are asked under the locks of everybody whom it speaks of, so that a hold counts from its commit
-on; that what a hold kept goes when the hold is over, by the next run; that nothing goes by a clock that the
-log does not bear out; and that a run that was cut off is resumed by running it again.
+which the holds are asked under the locks of all whom it speaks of, so that a hold counts from its commit on;
+that what a hold kept goes when the hold is over, by the next run; that nothing goes by a clock that the log
+does not bear out; and that a run that was cut off is resumed by running it again.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class LogPruning:
                 tx.commit()
         done.deleted += len(gone)
         done.held += len(found) - len(gone)
-        return found[-1].index
+        return found[-1].place
 
     def _held(self, tx: Transaction, found: Collection[Old], now: int, lock: Hold) -> frozenset[bytes]:
         """Return the pseudonyms of those whom a hold, or one on a home of theirs, keeps."""

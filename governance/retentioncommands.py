@@ -43,8 +43,8 @@ def run(chosen: argparse.Namespace) -> int:
     lines.append(f"{done} 日志正文 / bodies of the log: {pruned.deleted} ({pruned.held} 保全中 / held)")
     if pruned.clock_refused:
         lines.append(
-            "日志未清理：时钟与最新的检查点或记录相差超过一天 / the log was left alone: the clock is more than a day "
-            "away from its newest checkpoint or entry"
+            "日志未清理：时钟与最新的检查点或记录相差超过一天 / the log was left alone: "
+            "the clock is more than a day away from its newest checkpoint or entry"
         )
     print("\n".join(lines))
     return DONE

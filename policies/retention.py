@@ -23,7 +23,7 @@ _SCHEMAS: Final = {
     "log": Schema(frozenset({"days", "source"})),
 }
 LOG_FLOOR_DAYS: Final = 183
-"""The log is kept for six months at least (网络安全法 第二十一条第三项); ``audit.pruned`` has the same floor."""
+"""Six months at least (网络安全法 第二十一条第三项); ``audit.pruned`` has the same floor."""
 _GRAVE: Final = frozenset({Tier.SENSITIVE, Tier.CLOSED})
 _LONGEST: Final = 36_500
 _DAY_MS: Final = 86_400_000
@@ -37,7 +37,8 @@ class Keep(NamedTuple):
 
 
 THREE_YEARS: Final = Keep(
-    1096, "个人信息保护法 第五十六条第二款；网络数据安全管理条例 第十二条第一款：处理情况记录至少保存三年"
+    1096,
+    "个人信息保护法 第五十六条第二款；网络数据安全管理条例 第十二条第一款：处理情况记录至少保存三年",
 )
 """How long bodies of the log are kept where the rules do not say: three years hold up to 1096 days."""
 

@@ -254,8 +254,9 @@ CHANGES_OF_ENGINE = {
         "INSERT OR REPLACE INTO audit_entry SELECT * FROM audit_entry",
         "INSERT OR REPLACE INTO audit_checkpoint SELECT * FROM audit_checkpoint",
     ),
-    "postgresql": ("TRUNCATE audit_entry", "TRUNCATE audit_checkpoint", "TRUNCATE audit_tile")
-    + ("TRUNCATE audit_subject", "TRUNCATE audit_head", "TRUNCATE audit_pruned"),
+    "postgresql": tuple(
+        f"TRUNCATE audit_{one}" for one in ("entry", "checkpoint", "tile", "subject", "head", "pruned")
+    ),
 }
 
 

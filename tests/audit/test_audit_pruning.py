@@ -1,8 +1,8 @@
 """Old bodies go by a statement in the log itself; everything else that is missing stays a removal.
 
 The log has 700 entries, one every half day from a first one on; a checkpoint is signed at its end. Pruned is
-what is older than two hundred days: the first 300, so the prefix ends in the second tile. Attacks are made by somebody who owns the
-database; on both engines where the engine could matter.
+what is older than two hundred days: the first 300, so the prefix ends in the second tile. Attacks are made by
+somebody who owns the database; on both engines where the engine could matter.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Log:
                 gone = [one for one in found if not keep(one)]
                 pruning.drop(tx, gone)
                 tx.commit()
-            after, count = found[-1].index, count + len(gone)
+            after, count = found[-1].place, count + len(gone)
 
     def indexes(self) -> list[int]:
         with self.database.reading() as tx:

@@ -13,7 +13,14 @@ _GUARDS_SQLITE = (
     """CREATE TRIGGER IF NOT EXISTS audit_entry_no_delete BEFORE DELETE ON audit_entry WHEN NOT (EXISTS (SELECT 1 FROM audit_pruned p WHERE p.size > OLD.leaf_index + 1 AND OLD.t <= p.t - 15811200000)) BEGIN SELECT RAISE(ABORT, 'audit_entry is guarded'); END""",
     """CREATE TRIGGER IF NOT EXISTS audit_subject_no_update BEFORE UPDATE ON audit_subject  BEGIN SELECT RAISE(ABORT, 'audit_subject is guarded'); END""",
     """CREATE TRIGGER IF NOT EXISTS audit_subject_no_delete BEFORE DELETE ON audit_subject WHEN NOT (EXISTS (SELECT 1 FROM audit_pruned p WHERE p.size > OLD.leaf_index + 1 AND OLD.t <= p.t - 15811200000)) BEGIN SELECT RAISE(ABORT, 'audit_subject is guarded'); END""",
-    """CREATE TRIGGER IF NOT EXISTS audit_pruned_no_insert BEFORE INSERT ON audit_pruned WHEN NOT (NEW.size > coalesce((SELECT max(p.size) FROM audit_pruned p), 0) AND NEW.cutoff <= NEW.t - 15811200000 AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.size - 1 AND e.t < NEW.cutoff) AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry AND e.act = 'log.pruned' AND e.t = NEW.t) AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry - 1 AND e.t BETWEEN NEW.t - 86400000 AND NEW.t + 86400000) AND coalesce((SELECT c.t FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1), 0) >= NEW.t - 86400000) BEGIN SELECT RAISE(ABORT, 'audit_pruned is guarded'); END""",
+    """CREATE TRIGGER IF NOT EXISTS audit_pruned_no_insert BEFORE INSERT ON audit_pruned WHEN NOT (NEW.size > coalesce((SELECT max(p.size) FROM audit_pruned p), 0)
+  AND NEW.cutoff <= NEW.t - 15811200000
+  AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.size - 1 AND e.t < NEW.cutoff)
+  AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry AND e.act = 'log.pruned' AND e.t = NEW.t)
+  AND EXISTS (SELECT 1 FROM audit_entry e
+              WHERE e.leaf_index = NEW.entry - 1 AND e.t BETWEEN NEW.t - 86400000 AND NEW.t + 86400000)
+  AND coalesce((SELECT c.t FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1), 0)
+      >= NEW.t - 86400000) BEGIN SELECT RAISE(ABORT, 'audit_pruned is guarded'); END""",
     """CREATE TRIGGER IF NOT EXISTS audit_pruned_no_update BEFORE UPDATE ON audit_pruned  BEGIN SELECT RAISE(ABORT, 'audit_pruned is guarded'); END""",
     """CREATE TRIGGER IF NOT EXISTS audit_pruned_no_delete BEFORE DELETE ON audit_pruned  BEGIN SELECT RAISE(ABORT, 'audit_pruned is guarded'); END""",
     """CREATE TRIGGER IF NOT EXISTS audit_head_no_update BEFORE UPDATE ON audit_head WHEN NOT (NEW.log_id = OLD.log_id AND NEW.origin = OLD.origin AND NEW.size > OLD.size) BEGIN SELECT RAISE(ABORT, 'audit_head is guarded'); END""",
@@ -39,7 +46,14 @@ END $$""",
     """ALTER TABLE audit_subject ENABLE ALWAYS TRIGGER audit_subject_no_truncate""",
     """CREATE OR REPLACE FUNCTION audit_state() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
-  IF NOT (NEW.size > coalesce((SELECT max(p.size) FROM audit_pruned p), 0) AND NEW.cutoff <= NEW.t - 15811200000 AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.size - 1 AND e.t < NEW.cutoff) AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry AND e.act = 'log.pruned' AND e.t = NEW.t) AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry - 1 AND e.t BETWEEN NEW.t - 86400000 AND NEW.t + 86400000) AND coalesce((SELECT c.t FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1), 0) >= NEW.t - 86400000) THEN
+  IF NOT (NEW.size > coalesce((SELECT max(p.size) FROM audit_pruned p), 0)
+  AND NEW.cutoff <= NEW.t - 15811200000
+  AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.size - 1 AND e.t < NEW.cutoff)
+  AND EXISTS (SELECT 1 FROM audit_entry e WHERE e.leaf_index = NEW.entry AND e.act = 'log.pruned' AND e.t = NEW.t)
+  AND EXISTS (SELECT 1 FROM audit_entry e
+              WHERE e.leaf_index = NEW.entry - 1 AND e.t BETWEEN NEW.t - 86400000 AND NEW.t + 86400000)
+  AND coalesce((SELECT c.t FROM audit_checkpoint c ORDER BY c.size DESC LIMIT 1), 0)
+      >= NEW.t - 86400000) THEN
     RAISE EXCEPTION 'the log is guarded' USING ERRCODE = 'restrict_violation';
   END IF;
   RETURN NEW;
