@@ -21,6 +21,7 @@ from pathlib import Path
 import consent_bench
 import import_bench
 import load
+import log_bench
 import policy_bench
 import whatif_bench
 import withdrawal_bench
@@ -268,6 +269,8 @@ def main() -> int:
         rows += consent_bench.measure()
         print("\nimport ", end="", flush=True)
         rows += import_bench.measure()
+        print("\nlog ", end="", flush=True)
+        rows += log_bench.measure()
         print("\nwithdrawal ", end="", flush=True)
         rows += withdrawal_bench.measure()
     print()
