@@ -20,7 +20,8 @@ LISTED = {
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
       WHERE NOT t.tgisinternal AND left(t.tgrelid::regclass::text, 6) = 'audit_'
       UNION ALL SELECT p.oid::regprocedure::text,
-        p.prosrc || p.prosecdef::text || coalesce(p.proconfig::text, '') || coalesce(p.proacl::text, 'everybody')
+        p.prosrc || p.prosecdef::text || coalesce(p.proconfig::text, '')
+        || coalesce(p.proacl::text, 'everybody')
       FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND left(p.proname, 6) = 'audit_'""",
 }
 """What guards the log, with all that it does."""
