@@ -31,14 +31,23 @@ class Comparison:
     """Reads entries beside tiles, block by block.
 
     ``entries`` is one more than the last index stored: only a log with fewer entries than it should have
-    can have been closed up after a removal.
+    can have been closed up after a removal. Bodies below ``excused`` may be missing (``audit.pruned``): then
+    the tree's own hash stands for them, and ``pruned`` counts them.
     """
 
     def __init__(
-        self, leaves: Iterable[tuple[int, bytes]], tiles: Tiles, size: int, entries: int, findings: Findings
+        self,
+        leaves: Iterable[tuple[int, bytes]],
+        tiles: Tiles,
+        size: int,
+        entries: int,
+        findings: Findings,
+        excused: int = 0,
     ) -> None:
         self._source = ((index, leaf_hash(leaf)) for index, leaf in leaves)
         self._tiles, self._size, self._entries, self._findings = tiles, size, entries, findings
+        self._excused = excused
+        self.pruned = 0
         self._ahead: deque[tuple[int, bytes]] = deque()
         # How far the numbering of the entries lags behind their places in the tree.
         self._shift = 0
@@ -51,6 +60,9 @@ class Comparison:
         if len(told) < width:
             self._findings.note(What.TILE_MISSING, start + len(told), start + width)
         self._fill(width)
+        if len(told) == width and self._nothing_left(start + width):
+            self.pruned += width
+            return Block(told, told)
         first = start - self._shift
         whole = len(self._ahead) >= width and all(
             index == place for place, (index, _) in enumerate(islice(self._ahead, width), first)
@@ -61,12 +73,19 @@ class Comparison:
             return Block(told, told)
         return Block(told if len(told) == width else None, self._seen(start, width, told))
 
+    def _nothing_left(self, end: int) -> bool:
+        """Tell whether everything up to ``end`` was pruned."""
+        return end <= self._excused and not self._shift and (not self._ahead or self._ahead[0][0] >= end)
+
     def _seen(self, start: int, width: int, told: list[bytes]) -> list[bytes] | None:
         seen: list[bytes] = []
         complete = True
         for slot in range(start, start + width):
             expected = told[slot - start] if slot - start < len(told) else None
             hashed = self._entry(slot, expected)
+            if hashed is None and expected is not None and slot < self._excused:
+                self.pruned += 1
+                hashed = expected
             if hashed is None:
                 self._findings.note(What.REMOVED, slot)
                 complete = False

@@ -1,14 +1,18 @@
 """Triggers that keep the log append-only, for both engines.
 
 Promises that an UPDATE, a DELETE, a TRUNCATE or a replacing INSERT on entries, checkpoints and cosignatures
-fails, and that a tile only grows at its end. They stop mistakes and ordinary accounts. They are no evidence:
-whoever owns the database can drop them, and then the tree and what lies outside the database tell.
+fails (but for the bodies that a statement of the log prunes, ``audit.roomguards``), and that a tile only
+grows at its end. They stop mistakes and ordinary accounts. They are no evidence: whoever owns the database
+can drop them, and then the tree and what lies outside the database tell.
 Statements are idempotent and hold no percent sign, so DDL events and migrations run the same strings.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from audit import roomguards
+from audit.roomguards import REFUSE as _REFUSE
 
 APPEND_ONLY: Final = ("audit_entry", "audit_checkpoint", "audit_cosignature")
 GROW_ONLY: Final = "audit_tile"
@@ -42,16 +46,10 @@ def _sqlite(table: str) -> tuple[str, ...]:
     taken = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 (our own names)
     return (
         _sqlite_refuse(table, "UPDATE"),
-        _sqlite_refuse(table, "DELETE"),
+        roomguards.ENTRY_DELETE_SQLITE if table == "audit_entry" else _sqlite_refuse(table, "DELETE"),
         _sqlite_refuse(table, "INSERT", taken),
     )
 
-
-_REFUSE: Final = """
-CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION 'the log is append-only' USING ERRCODE = 'restrict_violation';
-END $$"""
 
 _GROW: Final = """
 CREATE OR REPLACE FUNCTION audit_grow_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -85,9 +83,10 @@ def _postgresql(table: str) -> tuple[str, ...]:
             *_postgresql_trigger(table, "DELETE", "ROW", "audit_refuse"),
             *_postgresql_trigger(table, "TRUNCATE", "STATEMENT", "audit_refuse"),
         )
+    changed = _postgresql_trigger(table, "UPDATE OR DELETE", "ROW", "audit_refuse")
     return (
         _REFUSE,
-        *_postgresql_trigger(table, "UPDATE OR DELETE", "ROW", "audit_refuse"),
+        *(roomguards.ENTRY_CHANGE_POSTGRESQL if table == "audit_entry" else changed),
         *_postgresql_trigger(table, "TRUNCATE", "STATEMENT", "audit_refuse"),
     )
 

@@ -41,6 +41,7 @@ _NEW_NAME: Final = text(
     " ON CONFLICT (subject_id) DO NOTHING"
 )
 
+_SPOKEN_OF: Final = select(_subject.leaf_index).where(_subject.subject == bindparam("name")).limit(1)
 _FORGET_NAME: Final = delete(SubjectPseudonym.__table__).where(_name.subject_id == bindparam("subject"))
 
 _OF_SUBJECT: Final = (
@@ -156,9 +157,17 @@ def pseudonyms(tx: Transaction, subject_ids: Iterable[str]) -> dict[str, bytes]:
     known = names_of(tx, wanted)
     missing = [subject for subject in wanted if subject not in known]
     if missing:
-        tx.run(_NEW_NAME, [{"subject_id": one, "pseudonym": os.urandom(PSEUDONYM_BYTES)} for one in missing])
+        tx.run(_NEW_NAME, [{"subject_id": one, "pseudonym": _fresh(tx)} for one in missing])
         known |= names_of(tx, missing)
     return known
+
+
+def _fresh(tx: Transaction) -> bytes:
+    """Return a random name that no entry speaks of: one that was forgotten must not come to mean another."""
+    while True:
+        name = os.urandom(PSEUDONYM_BYTES)
+        if not tx.rows(_SPOKEN_OF, {"name": name}):
+            return name
 
 
 def forget(tx: Transaction, subject_id: str) -> None:

@@ -16,10 +16,10 @@ from sqlalchemy import bindparam, func, select
 from audit import checkpoint
 from audit.heads import READ_HEAD
 from audit.note import Key
-from audit.records import AuditCheckpoint, AuditEntry, AuditTile
+from audit.records import AuditCheckpoint, AuditEntry, AuditPruned, AuditTile
 from audit.tiles import Fetch
 from audit.verdicts import Report
-from audit.verify import Head, verify
+from audit.verify import Head, Pruning, verify
 from policies.transaction import Transaction
 
 Reader = Callable[[], AbstractContextManager[Transaction]]
@@ -39,6 +39,11 @@ _LEAVES: Final = (
 )
 _TILE: Final = select(_tile.data).where(_tile.level == bindparam("level"), _tile.idx == bindparam("at"))
 _NOTES: Final = select(_checkpoint.note).order_by(_checkpoint.size)
+_pruned = AuditPruned.__table__.c
+_STATEMENTS: Final = select(_pruned.entry).order_by(_pruned.size.desc())
+_ONE: Final = select(_entry.leaf).where(_entry.leaf_index == bindparam("at"))
+_TRIES: Final = 3
+"""How often a check begins again because entries were pruned under it; that happens once a day at most."""
 
 
 def tile_fetch(tx: Transaction) -> Fetch:
@@ -72,21 +77,55 @@ def leaves(reader: Reader, size: int, first: int = 0) -> Iterator[tuple[int, byt
         after = rows[-1][0]
 
 
+def leaf_at(reader: Reader) -> Callable[[int], bytes | None]:
+    """Return a function that reads the body of one entry; None where there is none."""
+
+    def leaf(index: int) -> bytes | None:
+        with reader() as tx:
+            rows = tx.rows(_ONE, {"at": index})
+        return bytes(rows[0][0]) if rows else None
+
+    return leaf
+
+
 def verify_database(reader: Reader, keys: Sequence[Key], lock: str | None) -> Report:
     """Check the whole log of a database.
 
     ``lock`` is the note from the lock store, read *before* this call: what is signed while the check runs
     would otherwise look like a rollback. None only where there is no lock store.
     """
+    for _ in range(_TRIES):
+        report, statements = _verified(reader, keys, lock)
+        with reader() as tx:
+            since = _statements(tx)
+        if not report.findings or since == statements:
+            break
+    return report
+
+
+def _statements(tx: Transaction) -> list[int]:
+    return [index for (index,) in tx.rows(_STATEMENTS)]
+
+
+def _verified(reader: Reader, keys: Sequence[Key], lock: str | None) -> tuple[Report, list[int]]:
     with reader() as tx:
         head = head_as_stored(tx)
         notes = [note for (note,) in tx.rows(_NOTES)]
+        statements = _statements(tx)
 
     def tiles(level: int, index: int) -> bytes:
         with reader() as tx:
             return tile_fetch(tx)(level, index)
 
     size = 0 if head is None else head.size
-    return verify(
-        leaves(reader, size), tiles, head, checkpoints=notes, keys=keys, lock=lock, check=checkpoint.check
+    report = verify(
+        leaves(reader, size),
+        tiles,
+        head,
+        checkpoints=notes,
+        keys=keys,
+        lock=lock,
+        check=checkpoint.check,
+        pruning=Pruning(statements, leaf_at(reader)),
     )
+    return report, statements

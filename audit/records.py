@@ -3,7 +3,8 @@
 Promises that ``audit_entry.leaf`` holds the hashed bytes verbatim and that everything beside it is a
 search copy nobody trusts (``audit.copies`` compares them). No foreign key leads from here to business
 tables: the trail must not vanish with the person it speaks of. Only ``audit_head``, the last tiles and
-``subject_pseudonym`` ever change; erasing a pseudonym row unlinks a person and leaves every proof whole.
+``subject_pseudonym`` ever change, and bodies go by a statement (``audit_pruned``); erasing a pseudonym row
+unlinks a person and leaves every proof whole.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import ClassVar
 from sqlalchemy import DDL, BigInteger, Column, Index, Integer, LargeBinary, Table, Text, event, text
 from sqlmodel import Field, SQLModel
 
-from audit import guards
+from audit import guards, roomguards
 
 
 def _text(*, key: bool = False) -> Column[str]:
@@ -129,6 +130,19 @@ class AuditCosignature(_Record, table=True):
     t: int = Field(sa_column=_number())
 
 
+class AuditPruned(_Record, table=True):
+    """A statement that entries were pruned: the size of the prefix, where its entry stands, its times.
+
+    The row is a pointer for the guards and for the verifier; what counts is the entry (``audit.pruned``).
+    """
+
+    __tablename__ = "audit_pruned"
+    size: int = Field(sa_column=_number(key=True))
+    entry: int = Field(sa_column=_number())
+    cutoff: int = Field(sa_column=_number())
+    t: int = Field(sa_column=_number())
+
+
 class SubjectPseudonym(_Record, table=True):
     """Under which random name the log knows a subject. Deleting the row makes the log forget who it was."""
 
@@ -178,5 +192,10 @@ for _table in (
     AuditPending.__table__,
 ):
     for _dialect, _statements in (("sqlite", guards.SQLITE), ("postgresql", guards.POSTGRESQL)):
+        for _statement in _statements[_table.name]:
+            event.listen(_table, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]
+
+for _table in (AuditSubject.__table__, AuditPruned.__table__, AuditHead.__table__):
+    for _dialect, _statements in (("sqlite", roomguards.SQLITE), ("postgresql", roomguards.POSTGRESQL)):
         for _statement in _statements[_table.name]:
             event.listen(_table, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

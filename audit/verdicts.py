@@ -179,7 +179,7 @@ class Report(NamedTuple):
     """The result: ``findings`` in the order of discovery, the first 100 of ``total``.
 
     ``signed_size`` is the largest signed size that the entries fit; what comes after it was compared with
-    the database's own tree only.
+    the database's own tree only. ``pruned`` counts the bodies that are gone by the log's own statement.
     """
 
     size: int
@@ -187,6 +187,7 @@ class Report(NamedTuple):
     signed_size: int
     findings: tuple[Finding, ...]
     total: int
+    pruned: int = 0
 
     @property
     def exit(self) -> Exit:

@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from audit import ed25519
+from audit import ed25519, pruned
 from audit.comparing import Comparison, Tiles
 from audit.note import Check, Key, NoteError, open_checkpoint, parse, parse_checkpoint
+from audit.pruned import LeafAt
 from audit.tiles import HEIGHT, WIDTH, hashes_in, tile_root
 from audit.tree import EMPTY, EMPTY_ROOT, HASH_BYTES, Frontier, extend, frontier_of_bytes, root
 from audit.verdicts import Finding, Findings, Report, What
@@ -42,6 +43,13 @@ class _Mark(NamedTuple):
 _CHECKPOINT, _LOCK, _HEAD = 0, 1, 2
 
 
+class Pruning(NamedTuple):
+    """Where statements about pruned entries are said to stand, newest first; how to look an entry up."""
+
+    statements: Sequence[int]
+    leaf_at: LeafAt
+
+
 def verify(
     leaves: Iterable[tuple[int, bytes]],
     tiles: Tiles,
@@ -51,12 +59,14 @@ def verify(
     keys: Sequence[Key] = (),
     lock: str | None = None,
     check: Check = ed25519.verify,
+    pruning: Pruning | None = None,
 ) -> Report:
     """Check a log and report.
 
     ``leaves`` come in ascending index and end at the head's size; ``checkpoints`` are the notes stored with
     the log, ``lock`` is the note kept outside it, ``keys`` are the log's keys known from elsewhere, each with
     the sizes that it may sign.
+    ``pruning`` leads to the entries that may excuse missing bodies; without it none is excused.
     """
     if head is None:
         return Report(0, EMPTY_ROOT, 0, (Finding(What.NO_HEAD, 0, 0),), 1)
@@ -67,7 +77,8 @@ def verify(
     marks = _marks(head, notes, keys, check, findings)
     history = _History(marks, head.size, findings)
     rows = _Rows(tiles, head.size, findings)
-    comparison = Comparison(leaves, tiles, head.size, head.entries, findings)
+    excused = 0 if pruning is None else pruned.excused(*pruning, tiles, head.size)
+    comparison = Comparison(leaves, tiles, head.size, head.entries, findings, excused)
     for start in range(0, head.size, WIDTH):
         block = comparison.block(start, min(WIDTH, head.size - start))
         roots = history.add(*block)
@@ -76,7 +87,8 @@ def verify(
     rows.finish()
     if not findings.has(What.HEAD) and _stored_root(head) != head.root:
         findings.note(What.HEAD, history.signed, head.size)
-    return Report(head.size, history.root(), history.signed, tuple(findings.listed), findings.count)
+    listed = tuple(findings.listed)
+    return Report(head.size, history.root(), history.signed, listed, findings.count, comparison.pruned)
 
 
 def _stored_root(head: Head) -> bytes | None:

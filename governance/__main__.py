@@ -16,6 +16,7 @@ from audit.lockstore import LockStoreError
 from governance import auditcommands, commands, consentcommands, retentioncommands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
+from governance.databaseroles import RoleNameError
 from governance.settings import SettingsError
 from governance.tampering import NothingToTamperError
 from governance.wiring import StartError
@@ -37,6 +38,7 @@ _EXPECTED = (
     WitnessHomeError,
     NotFetchedError,
     NotKeptError,
+    RoleNameError,
 )
 
 
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, default=1)
     worker = add("worker", commands.worker, "deliver webhooks and watch for what is not acknowledged")
     worker.add_argument("--once", action="store_true", help="do what is due now, then end")
-    add("migrate", commands.migrate, "bring the database to this version's schema")
+    _add_roles(add("migrate", commands.migrate, "bring the database to this version's schema"))
     add("doctor", commands.doctor, "check the set-up; a list of what is good and what to mend")
     add("openapi", commands.openapi, "print the OpenAPI document")
     _add_demo(add("demo", commands.demo, "the world of 张家, served with live traffic"))
@@ -87,6 +89,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_notice(names.add_parser("notice", help="what people are told: list and publish it"), spoken)
     auditcommands.add_to(names.add_parser("audit", help="the log: verify it from its bytes"), spoken)
     return parser
+
+
+def _add_roles(migrate: argparse.ArgumentParser) -> None:
+    migrate.add_argument(
+        "--grant-app", metavar="ROLE", help="PostgreSQL: give the service's account its rights, and no more"
+    )
+    migrate.add_argument(
+        "--grant-auditor", metavar="ROLE", help="give an account the right to read the log, and nothing else"
+    )
+    migrate.add_argument("--print", action="store_true", help="show what would be granted, change nothing")
 
 
 def _add_notice(notice: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> None:

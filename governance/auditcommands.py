@@ -62,6 +62,7 @@ def verify(chosen: argparse.Namespace) -> int:
         "exit": int(report.exit) or int(bool(copied)),
         "size": report.size,
         "signed_size": report.signed_size,
+        "pruned": report.pruned,
         "root": None if report.root is None else report.root.hex(),
         "first_bad_index": None if first is None else first.first,
         "findings": [
@@ -71,6 +72,10 @@ def verify(chosen: argparse.Namespace) -> int:
         "altered_copies": [{"index": one.index, "column": one.column} for one in copied[:100]],
     }
     lines = [f"日志共 {report.size} 条，签名覆盖到 {report.signed_size} / {report.size} entries"]
+    if report.pruned:
+        lines.append(
+            f"其中 {report.pruned} 条的正文按日志自己的声明已清理 / bodies pruned by the log's statement"
+        )
     lines += [f"✗ {one.sentence('zh')}\n  {one.sentence('en')}" for one in report.findings]
     lines += [f"✗ 第 {one.index} 条的检索列 {one.column} 与正文不符 / copy differs" for one in copied[:100]]
     if not document["exit"]:

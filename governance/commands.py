@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
-from governance import seeding
+from governance import databaseroles, seeding
 from governance.erasureledger import ErasureLedger
-from governance.settings import Profile, Settings, read_settings
+from governance.settings import Profile, Settings, SettingsError, read_settings
 from governance.wiring import (
     Service,
     StartError,
@@ -22,6 +22,7 @@ from governance.wiring import (
     initialise,
     load_ring,
     load_rules,
+    open_database,
     wall_clock,
 )
 from policies.book import packaged_rules
@@ -61,7 +62,11 @@ def serve(chosen: argparse.Namespace) -> int:
     current = settings()
     if current.profile is Profile.PROD and current.on_sqlite and chosen.workers > 1:
         raise StartError("prod does not serve SQLite with several workers; use PostgreSQL or one worker")
-    assemble(current).close()  # every fault shows here, once, before any worker starts
+    service = assemble(current)  # every fault shows here, once, before any worker starts
+    advice = "" if current.on_sqlite else databaseroles.note(service.database)
+    service.close()
+    if advice and current.profile is Profile.PROD:
+        print(advice, file=sys.stderr)
     uvicorn.run(
         "governance.serving:app",
         factory=True,
@@ -106,7 +111,17 @@ def migrate(chosen: argparse.Namespace) -> int:
     from governance import schema  # noqa: PLC0415 - Alembic is for this command alone
 
     current = settings()
+    if chosen.grant_app is None and (chosen.grant_auditor is not None or chosen.print):
+        raise SettingsError("--grant-auditor and --print belong to --grant-app ROLE")
+    if chosen.grant_app is not None and current.on_sqlite:
+        raise SettingsError("a file has no accounts; --grant-app is for PostgreSQL")
+    if chosen.print:
+        said = databaseroles.statements(chosen.grant_app, chosen.grant_auditor, schema.metadata.tables)
+        say(chosen, {"statements": said}, "\n".join(f"{one};" for one in said))
+        return DONE
     schema.migrate(current.database_url)
+    if chosen.grant_app is not None:
+        databaseroles.grant(current.database_url, chosen.grant_app, chosen.grant_auditor)
     say(chosen, {"revision": schema.expected_revision()}, f"schema {schema.expected_revision()}")
     return DONE
 
@@ -121,6 +136,7 @@ def doctor(chosen: argparse.Namespace) -> int:
         ("rules in force", lambda: _examine_rules(current)),
         ("list of erasures", lambda: list(ErasureLedger(current.erasures).entries())),
         ("calendars", lambda: _note_on_calendars(current)),
+        ("database account", lambda: _note_on_account(current)),
     ]
     found = []
     for name, check in checks:
@@ -158,6 +174,17 @@ def _note_on_calendars(current: Settings) -> str:
         f"no calendar of working days for requests of now under {', '.join(gaps)}: their deadlines are "
         "counted in plain days, which is earlier. Add the [[year]] to calendar.toml and publish the rules"
     )
+
+
+def _note_on_account(current: Settings) -> str:
+    """Return what to do where the service's own account could change the log: advice."""
+    if current.on_sqlite:
+        return ""
+    database = open_database(current.database_url)
+    try:
+        return databaseroles.note(database)
+    finally:
+        database.close()
 
 
 def openapi(_chosen: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from governance.checkpoints import Checkpoints
 from governance.database import Database
 from governance.logbook import Logbook
 from governance.logexports import LogExports
+from governance.logpruning import LogPruning
 from governance.logsearch import LogSearch
 from governance.opening import Opening
 from governance.proofs import Proofs
@@ -27,6 +28,7 @@ class LogRoom:
     search: LogSearch
     saved: SavedSearches
     exports: LogExports
+    pruning: LogPruning
 
     def settle(self) -> None:
         """Give everything that is committed its place; whoever reads the log calls this first.
@@ -55,4 +57,5 @@ def furnished(
         search=LogSearch(database, keeper, opening, book.settle),
         saved=SavedSearches(database),
         exports=LogExports(database, keeper, checkpoints, book.settle),
+        pruning=LogPruning(database, keeper),
     )

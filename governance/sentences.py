@@ -120,6 +120,7 @@ CHANGES: Final = {
     "export.approved": noted("%(who)s 批准了另一人的日志导出。"),
     "export.refused": noted("%(who)s 拒绝了另一人的日志导出。"),
     "export.downloaded": noted("%(who)s 下载了一段日志的导出。"),
+    "log.pruned": noted("%(who)s 删除了保存期限已满的日志正文，哈希保留。"),
     "log.read": noted("%(who)s 查阅了日志。"),
     "log.pending_altered": noted("一条记录在编入日志之前被改动，日志没有收录它，只留下这一条。"),
     "log.key_rotated": noted("%(who)s 更换了日志的签名密钥。"),

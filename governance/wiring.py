@@ -126,9 +126,10 @@ class Service:
         return self.keeper.latest
 
     def tidy(self) -> None:
-        """Do the work of a day: transitions at 14 and 18, values that have been kept long enough."""
+        """Do the work of a day: transitions at 14 and 18, values and entries kept long enough."""
         self.transitions.run(self.clock())
         self.retaining.run(self.clock())
+        self.log.pruning.run(self.clock())
 
     def close(self) -> None:
         """Give the database back."""

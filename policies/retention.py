@@ -2,22 +2,28 @@
 
 Pure. Validity is half-open, ``[written, written + days)``, and is computed when a decision is made: from
 that instant on a value is as absent, whether or not a sweep has come by (个人信息保护法 第十九条). A value of
-a sensitive or closed category must have an end, so rules that give it none do not start.
+a sensitive or closed category must have an end, so rules that give it none do not start. The log has a term
+of its own, three years where the file names none, and never one below the floor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from policies.entries import FieldEntry
-from policies.rulefile import Fault, Schema, read_entries
+from policies.rulefile import Entry, Fault, Schema, read_entries
 from policies.terms import FieldName, Purpose, Tier
 
-_SCHEMAS: Final = {"retention": Schema(frozenset({"field", "days", "source"}), frozenset({"purpose"}))}
+_SCHEMAS: Final = {
+    "retention": Schema(frozenset({"field", "days", "source"}), frozenset({"purpose"})),
+    "log": Schema(frozenset({"days", "source"})),
+}
+LOG_FLOOR_DAYS: Final = 183
+"""Six months at least (网络安全法 第二十一条第三项); ``audit.pruned`` has the same floor."""
 _GRAVE: Final = frozenset({Tier.SENSITIVE, Tier.CLOSED})
 _LONGEST: Final = 36_500
 _DAY_MS: Final = 86_400_000
@@ -30,13 +36,21 @@ class Keep(NamedTuple):
     source: str
 
 
+THREE_YEARS: Final = Keep(
+    1096,
+    "个人信息保护法 第五十六条第二款；网络数据安全管理条例 第十二条第一款：处理情况记录至少保存三年",
+)
+"""How long bodies of the log are kept where the rules do not say: three years hold up to 1096 days."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Every row. The key's purpose is None where the row ends the value itself."""
+    """Every row. The key's purpose is None where the row ends the value itself; ``log`` is the log's own."""
 
     rows: Mapping[tuple[FieldName, Purpose | None], Keep] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    log: Keep = THREE_YEARS
 
     def ends_at(self, name: FieldName, purpose: Purpose | None, written_at: int) -> int | None:
         """Return the instant from which a value is as absent for a purpose; None if it has no end.
@@ -84,7 +98,8 @@ def _rows(
     path: Path, names: Collection[FieldName], purposes: Collection[Purpose], faults: list[Fault]
 ) -> Retention:
     found: dict[tuple[FieldName, Purpose | None], Keep] = {}
-    entries = read_entries(path, _SCHEMAS, faults)["retention"]
+    read = read_entries(path, _SCHEMAS, faults, optional={"log"})
+    entries = read["retention"]
     for entry in entries:
         name, purpose = FieldName(entry.word("field")), Purpose(entry.word("purpose"))
         if name not in names:
@@ -100,4 +115,13 @@ def _rows(
         whole = found.get((name, None))
         if purpose and whole is not None and whole.days <= found[name, purpose].days:
             entry.fault("days", "the value itself ends before this row could matter")
-    return Retention(MappingProxyType(found))
+    return Retention(MappingProxyType(found), _of_log(read["log"]))
+
+
+def _of_log(entries: Sequence[Entry]) -> Keep:
+    for another in entries[1:]:
+        another.fault("days", "a second row for the log")
+    return next(
+        (Keep(one.number("days", LOG_FLOOR_DAYS, _LONGEST), one.text("source")) for one in entries),
+        THREE_YEARS,
+    )

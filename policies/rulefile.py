@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -127,9 +127,9 @@ class Entry:
 
 
 def read_entries(
-    path: Path, schemas: Mapping[str, Schema], faults: list[Fault]
+    path: Path, schemas: Mapping[str, Schema], faults: list[Fault], optional: Collection[str] = ()
 ) -> dict[str, tuple[Entry, ...]]:
-    """Read one TOML rule file into entries per kind; every kind must occur at least once."""
+    """Read one TOML rule file into entries per kind; every kind but the optional ones must occur."""
     content = read_text(path, faults)
     found: dict[str, tuple[Entry, ...]] = dict.fromkeys(schemas, ())
     if content is None:
@@ -154,7 +154,8 @@ def read_entries(
         )
         if len(tables) != len(spots):
             faults.append(Fault(path.name, 1, f"every {kind} must be written as [[{kind}]] with keys below"))
-    faults.extend(Fault(path.name, 1, f"no [[{kind}]]: an empty set") for kind in schemas if not found[kind])
+    missing = [kind for kind in schemas if not found[kind] and kind not in optional]
+    faults.extend(Fault(path.name, 1, f"no [[{kind}]]: an empty set") for kind in missing)
     return found
 
 

@@ -91,26 +91,29 @@ def a_signer(name: str = ORIGIN, seed: int = 7) -> Signer:
     return Signer(name, bytes([seed]) * 32)
 
 
+_GUARDS = {
+    True: (
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(tbl_name, 1, 6) = 'audit_'",
+        "DROP TRIGGER {}",
+    ),
+    False: (
+        "SELECT tablename FROM pg_tables WHERE left(tablename, 6) = 'audit_'",
+        "ALTER TABLE {} DISABLE TRIGGER ALL",
+    ),
+}
+"""How the guards are listed and dropped, on SQLite and elsewhere."""
+
+
 class Insider:
     """Somebody who owns the database: drops the guards and writes what they like."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        for statement in (
-            "DROP TRIGGER audit_entry_no_update",
-            "DROP TRIGGER audit_entry_no_delete",
-            "DROP TRIGGER audit_entry_no_insert",
-            "DROP TRIGGER audit_checkpoint_no_update",
-            "DROP TRIGGER audit_checkpoint_no_delete",
-            "DROP TRIGGER audit_checkpoint_no_insert",
-            "DROP TRIGGER audit_tile_no_update",
-            "DROP TRIGGER audit_tile_no_delete",
-        ):
-            if isinstance(database, SqliteDatabase):
-                self.run(statement)
-        if not isinstance(database, SqliteDatabase):
-            for table in ("audit_entry", "audit_checkpoint", "audit_tile"):
-                self.run(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        listing, dropping = _GUARDS[isinstance(database, SqliteDatabase)]
+        with database.reading() as tx:
+            names = [row[0] for row in tx.rows(text(listing))]
+        for name in names:
+            self.run(dropping.format(name))
 
     def run(self, statement: str, **values: object) -> None:
         with self._database.transaction() as tx:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from audit_making import DECISION, LI, NOW, ORIGIN, WANG, a_read
+from audit_making import DECISION, LI, NOW, ORIGIN, WANG, Insider, a_read
 from sqlalchemy import make_url, text
 
 from audit import ledger
@@ -242,13 +242,21 @@ CHANGES = (
     "DELETE FROM audit_tile",
     "UPDATE audit_tile SET data = leaf FROM audit_entry",
     "UPDATE audit_tile SET idx = 5",
+    "UPDATE audit_subject SET t = 0",
+    "DELETE FROM audit_subject",
+    "UPDATE audit_head SET size = 0",
+    "UPDATE audit_head SET origin = 'x'",
+    "UPDATE audit_head SET root = frontier",
+    "DELETE FROM audit_head",
 )
 CHANGES_OF_ENGINE = {
     "sqlite": (
         "INSERT OR REPLACE INTO audit_entry SELECT * FROM audit_entry",
         "INSERT OR REPLACE INTO audit_checkpoint SELECT * FROM audit_checkpoint",
     ),
-    "postgresql": ("TRUNCATE audit_entry", "TRUNCATE audit_checkpoint", "TRUNCATE audit_tile"),
+    "postgresql": tuple(
+        f"TRUNCATE audit_{one}" for one in ("entry", "checkpoint", "tile", "subject", "head", "pruned")
+    ),
 }
 
 
@@ -275,8 +283,6 @@ def test_the_guards_refuse_to_change_what_was_written(log: Database, database_ur
 )
 def test_a_log_damaged_where_it_would_grow_is_not_extended(log: Database, damage: str) -> None:
     append(log, a_read(1), a_read(2), a_read(3))
-    with log.transaction() as tx:
-        tx.run(text(damage), {})
-        tx.commit()
+    Insider(log).run(damage)
     with log.transaction() as tx, pytest.raises(LogError):
         ledger.append(tx, [a_read(4)])

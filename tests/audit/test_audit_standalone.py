@@ -21,6 +21,7 @@ PARTS = (
     "policyfile",
     "ed25519",
     "verdicts",
+    "pruned",
     "comparing",
     "verify",
     "proof",

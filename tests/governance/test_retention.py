@@ -12,6 +12,8 @@ from living import DAY, START, Living
 from rights_story import OFFICER, ask, count, decide, erase, hold, left_of
 
 import governance
+from audit import ledger, reading
+from audit.entry import Entry, decode
 from governance import world
 from governance.asking import Answer
 from governance.erasureledger import Erased, ErasureLedger
@@ -134,6 +136,17 @@ def _withdraw(house: Living) -> None:
     assert house.service.retaining.run(house.clock()).held > 0
 
 
+def _prune(house: Living) -> None:
+    newest = house.sql("SELECT max(t) FROM audit_entry")[0][0]  # the machine's own clock made the house
+    house.clock.now = max(START, newest) + 1100 * DAY
+    house.service.gate.read([happenings.reading(OLD.id, OLD.id, "name")], house.clock())
+    house.service.log.settle()
+    house.service.log.checkpoints.publish(house.clock())
+    done = house.service.log.pruning.run(house.clock())
+    assert done.held > 0
+    assert done.deleted > 0
+
+
 PATHS: Mapping[str, Callable[[Living], None]] = {
     "an erasure that an officer fulfils": _erase,
     "an erasure that is made good at the start": _replay,
@@ -141,11 +154,15 @@ PATHS: Mapping[str, Callable[[Living], None]] = {
     "a value that is written over": _overwrite,
     "the sweep of what was kept for a hold": _release,
     "the sweep of what was taken for a withdrawn consent": _withdraw,
+    "the pruning of the log": _prune,
 }
 DELETING: Mapping[str, str] = {
     "governance/vault.py": "every path above ends here",
     "governance/erasing.py": "an erasure that an officer fulfils",
     "audit/ledger.py": "an erasure that an officer fulfils",
+    "audit/sequencing.py": "a leaf that waited goes into the log: nothing is lost",
+    "audit/pruning.py": "the pruning of the log",
+    "audit/roomguards.py": "the pruning of the log",
     "consent/confirmation.py": "an erasure that an officer fulfils",
     "governance/details.py": "an erasure that an officer fulfils",
     "governance/savedsearches.py": "searches that an officer kept: they name nobody",
@@ -172,9 +189,16 @@ def test_no_code_deletes_rows_that_the_table_of_paths_does_not_know() -> None:
             if (called or "DELETE FROM" in text) and "migrations" not in path.parts:
                 found.add(path.relative_to(root).as_posix())
     assert found == set(DELETING)
-    # The two that reach into the vault's tables are the ones that look for a hold.
-    for module in ("governance/erasing.py", "governance/retaining.py", "governance/gate.py"):
+    # Those that reach into the vault's tables, and the one that prunes the log, look for a hold.
+    asking = ("erasing", "retaining", "gate", "logpruning")
+    for module in (f"governance/{one}.py" for one in asking):
         assert "holds.held(" in (root / module).read_text(encoding="utf-8"), module
+
+
+def enumerated(house: Living) -> list[tuple[int, Entry]]:
+    """Return the entries whose bodies are there, with their places."""
+    found = reading.leaves(house.service.database.reading, house.verified())
+    return [(index, decode(leaf)) for index, leaf in found]
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -184,11 +208,18 @@ def test_a_legal_hold_wins_over_every_deletion(name: str, house: Living) -> None
         kept = house.sql(f"SELECT field, value FROM held_cell WHERE subject_id = '{OLD.id}'")
         return {(row[0], bytes(row[1])) for row in (*cells, *kept)}
 
+    def told() -> set[int]:
+        return {index for index, entry in enumerated(house) if own in entry.subjects}
+
+    with house.service.database.reading() as tx:
+        own = ledger.names_of(tx, [OLD.id])[OLD.id]
     before, keys = values(), left_of(house, OLD)["data_key"]
     hold(house, OLD.id, days=3000)
+    entries = told()
     PATHS[name](house)
     assert before <= values()
     assert left_of(house, OLD)["data_key"] >= keys
+    assert entries <= told()
 
 
 def test_what_a_hold_kept_stays_as_absent_and_goes_when_the_hold_is_over(house: Living) -> None:

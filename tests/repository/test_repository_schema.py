@@ -12,11 +12,27 @@ from governance import schema
 
 PLAIN = (Text, BigInteger, Integer, Boolean, LargeBinary)
 SUBJECTS_FACTS = ("subject", "relation", "cell", "consent_event", "send_slot", "approval", "legal_hold")
+LISTED = {
+    "sqlite": """SELECT name, sql FROM sqlite_master
+      WHERE type = 'trigger' AND substr(tbl_name, 1, 6) = 'audit_'""",
+    "postgresql": """SELECT t.tgname, pg_get_triggerdef(t.oid) || t.tgenabled::text || p.prosrc
+        || coalesce(p.proconfig::text, '')
+      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+      WHERE NOT t.tgisinternal AND left(t.tgrelid::regclass::text, 6) = 'audit_'
+      UNION ALL SELECT p.oid::regprocedure::text,
+        p.prosrc || p.prosecdef::text || coalesce(p.proconfig::text, '')
+        || coalesce(p.proacl::text, 'everybody')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND left(p.proname, 6) = 'audit_'""",
+}
+"""What guards the log, with all that it does."""
 GUARDED = (
     "audit_entry",
     "audit_checkpoint",
     "audit_cosignature",
     "audit_tile",
+    "audit_subject",
+    "audit_pruned",
+    "audit_head",
     "consent_event",
     "notice_version",
     "notice_text",
@@ -60,6 +76,29 @@ def test_an_upgraded_database_guards_what_must_only_grow(database_url: str) -> N
     finally:
         engine.dispose()
     assert set(GUARDED) <= guarded
+
+
+def test_a_migrated_log_has_exactly_the_guards_of_the_models(database_url: str) -> None:
+    def guards() -> dict[str, str]:
+        with engine.connect() as connection:
+            rows = connection.execute(text(LISTED[engine.dialect.name]))
+            return {name: " ".join(what.replace(" IF NOT EXISTS", "").split()) for name, what in rows}
+
+    schema.migrate(database_url)
+    engine = schema.migration_engine(database_url)
+    tables = [table for name, table in schema.metadata.tables.items() if name.startswith("audit_")]
+    try:
+        migrated = guards()
+        with engine.begin() as connection:
+            schema.metadata.drop_all(connection, tables)
+            for name in (one for one in migrated if one.endswith(")")):  # functions, on PostgreSQL
+                connection.execute(text(f"DROP FUNCTION {name}"))
+            schema.metadata.create_all(connection, tables)
+        made = guards()
+    finally:
+        engine.dispose()
+    assert migrated == made
+    assert len(made) > len(tables)
 
 
 def test_migrating_twice_changes_nothing_and_ends_at_the_expected_revision(database_url: str) -> None:
