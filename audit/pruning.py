@@ -12,14 +12,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, Executable
 
 from audit import ledger
 from audit.entry import Actor, ActorType, Entry, EntryRefusedError, Kind, Party, Verdict, decode
+from audit.matching import terms
 from audit.pruned import ACT, DAY_MS, FLOOR_MS
-from audit.records import AuditCheckpoint, AuditEntry, AuditPruned, SubjectPseudonym
+from audit.records import (
+    AuditCheckpoint,
+    AuditDetail,
+    AuditEntry,
+    AuditPruned,
+    AuditTerm,
+    SubjectPseudonym,
+)
 from policies.transaction import Transaction
 
 BATCH: Final = 256
@@ -29,6 +37,7 @@ KEPT_ACTS: Final = ("rules.published",)
 
 _entry, _pruned = AuditEntry.__table__.c, AuditPruned.__table__.c
 _checkpoint = AuditCheckpoint.__table__.c
+_term, _detail = AuditTerm.__table__.c, AuditDetail.__table__.c
 _LAST: Final = select(func.coalesce(func.max(_pruned.size), 0))
 _SIGNED: Final = select(_checkpoint.t).order_by(_checkpoint.size.desc()).limit(1)
 _TIME: Final = select(_entry.t).where(_entry.leaf_index == bindparam("at"))
@@ -63,11 +72,17 @@ class ClockError(Exception):
 
 
 class Old(NamedTuple):
-    """One entry whose time is over; ``about`` are all pseudonyms it speaks of, ``subjects`` those indexed."""
+    """One entry whose time is over; ``about`` are all pseudonyms it speaks of, ``subjects`` those indexed.
+
+    ``terms`` are those under which searches find it, ``detailed`` whether a sealed detail lies beside it.
+    """
 
     place: int
+    entry_id: str
     subjects: tuple[bytes, ...]
     about: frozenset[bytes]
+    terms: tuple[int, ...]
+    detailed: bool
 
 
 class _Gone(Executable, ClauseElement):
@@ -94,6 +109,10 @@ def _call(gone: _Gone, compiler: Any, **_how: Any) -> str:
 
 
 _ENTRY_GONE: Final = _Gone("audit_entry", "audit_prune_entry", "leaf_index")
+_TERM_GONE: Final = delete(AuditTerm.__table__).where(
+    _term.term == bindparam("of"), _term.leaf_index == bindparam("at")
+)
+_DETAIL_GONE: Final = delete(AuditDetail.__table__).where(_detail.entry_id == bindparam("entry"))
 _SUBJECT_GONE: Final = _Gone("audit_subject", "audit_prune_subject", "subject", "leaf_index")
 
 
@@ -166,6 +185,8 @@ def drop(tx: Transaction, gone: Collection[Old]) -> None:
         _SUBJECT_GONE,
         [{"subject": subject, "leaf_index": one.place} for one in gone for subject in one.subjects],
     )
+    tx.run(_TERM_GONE, [{"of": term, "at": one.place} for one in gone for term in one.terms])
+    tx.run(_DETAIL_GONE, [{"entry": one.entry_id} for one in gone if one.detailed])
     tx.run(_ENTRY_GONE, [{"leaf_index": one.place} for one in gone])
 
 
@@ -178,4 +199,11 @@ def _old(index: int, leaf: bytes) -> Old:
     actors = [entry.actor.party, *([entry.actor.on_behalf_of] if entry.actor.on_behalf_of else [])]
     acting = [bytes.fromhex(one.id) for one in actors if one.type is ActorType.MEMBER]
     spoken_of: Sequence[bytes] = [*subjects, *acting, *([entry.household] if entry.household else [])]
-    return Old(index, subjects, frozenset(spoken_of))
+    return Old(
+        index,
+        entry.id,
+        subjects,
+        frozenset(spoken_of),
+        tuple(sorted(terms(entry))),
+        entry.detail is not None,
+    )
