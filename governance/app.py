@@ -29,6 +29,7 @@ from governance.api import (
     notices,
     operations,
     optouts,
+    oversight,
     reads,
     rights,
     searches,
@@ -110,6 +111,9 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(authzen_router)
     for further in (
         notices.router,
+        oversight.reviews,
+        oversight.lifts,
+        oversight.asking,
         tickets.router,
         graph.router,
         homes.router,

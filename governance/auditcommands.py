@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from governance import commands
+from governance import commands, reviewcommands
 from governance.checkpoints import Checkpoints
 from governance.wiring import load_ring, open_database
 
@@ -19,6 +19,7 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     text = "check the whole log from its bytes"
     one = names.add_parser("verify", help=text, description=text, parents=[spoken])
     one.set_defaults(run=verify)
+    reviewcommands.add_to(names, spoken)
 
 
 def verify(chosen: argparse.Namespace) -> int:

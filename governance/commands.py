@@ -85,12 +85,13 @@ def worker(chosen: argparse.Namespace) -> int:
         if chosen.once:
             made = service.delivering.round()
             service.tidy()
+            service.oversee()
             say(chosen, {"attempts": made}, f"已尝试 {made} 次投递 / delivery attempts made")
             return DONE
         stopping = threading.Event()
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, lambda *_: stopping.set())
-        worker = Worker(service.delivering, daily=service.tidy)
+        worker = Worker(service.delivering, daily=service.tidy, minutely=service.oversee)
         worker.start()
         say(chosen, {"worker": "ready"}, "正在投递，按 Ctrl-C 结束 / delivering; Ctrl-C ends it")
         sys.stdout.flush()

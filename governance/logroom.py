@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from governance.checkpoints import Checkpoints
+from governance.overseeing import OversightRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +13,4 @@ class LogRoom:
     """The log's desks."""
 
     checkpoints: Checkpoints
+    oversight: OversightRoom

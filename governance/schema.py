@@ -21,12 +21,19 @@ from sqlmodel import SQLModel
 import audit.records
 import consent.records
 import governance.outboxrecords
+import governance.oversightrecords
 import governance.records
 from governance.database import SchemaError
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _ADVISORY: Final = 0x676F7665726E
-ROOMS: Final = (governance.records, governance.outboxrecords, consent.records, audit.records)
+ROOMS: Final = (
+    governance.records,
+    governance.outboxrecords,
+    governance.oversightrecords,
+    consent.records,
+    audit.records,
+)
 """The modules that declare tables; importing them fills the metadata."""
 metadata: Final = SQLModel.metadata
 

@@ -30,7 +30,6 @@ from governance.database import Database, StoreError
 from governance.delivering import Delivering
 from governance.dispatch import Dispatch
 from governance.egress import Egress
-from governance.emergencies import Emergencies
 from governance.erasing import TYPE as CERTIFICATE
 from governance.erasing import Erasing
 from governance.erasureledger import ErasureLedger, ErasureLedgerError
@@ -43,6 +42,7 @@ from governance.logroom import LogRoom
 from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
+from governance.overseeing import overseeing
 from governance.permits import PermitDesk
 from governance.reaching import sender_of
 from governance.receipting import TYPE as RECEIPT
@@ -104,7 +104,6 @@ class Service:
     homes: Homes
     transitions: Transitions
     approving: Approving
-    emergencies: Emergencies
     permits: PermitDesk
     sender: CodeSender | None
     log: LogRoom
@@ -127,6 +126,11 @@ class Service:
         """Do the work of a day: transitions at 14 and 18, values that have been kept long enough."""
         self.transitions.run(self.clock())
         self.retaining.run(self.clock())
+        self.log.oversight.tidy(self.clock())
+
+    def oversee(self) -> None:
+        """Do the work of a minute: put what the log shows before officers."""
+        self.log.oversight.scanning.run(self.clock())
 
     def close(self) -> None:
         """Give the database back."""
@@ -310,10 +314,9 @@ def _wired(
         transitions=Transitions(database, keeper, opening),
         approving=approving,
         approvals=AccessRequests(database, approving),
-        emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=LogRoom(checkpoints),
+        log=LogRoom(checkpoints, overseeing(database, keeper, opening, ring.cursor_key)),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,

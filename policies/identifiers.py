@@ -38,6 +38,7 @@ class Prefix(StrEnum):
     INVITATION = "inv_"
     RIGHT = "rgt_"
     HOLD = "hld_"
+    LIFT = "lft_"
 
 
 _UUID7: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"

@@ -124,6 +124,7 @@ _BECAUSE: Final = {
     Reason.CONTENT_NEEDS_REVIEW: noted("这条消息要先由人工复核。"),
     Reason.NO_RULE: noted("没有规则允许这样做。"),
     Reason.NOT_AVAILABLE: noted("没有可以提供的内容。"),
+    Reason.BULK_LIMIT: noted("对方在一段时间内查看的人数已达上限。"),
     Reason.CONSENT_GIVEN: noted("您已经为这个目的单独同意。"),
     Reason.LEGAL_BASIS: noted("为履行与您的约定或法律规定所必需。"),
     Reason.RULE_ALLOWS: noted("对方的岗位规则允许。"),
