@@ -205,7 +205,7 @@ class Delivering:
 
 
 class Worker:
-    """Threads that deliver until told to stop; the ``daily`` and ``minutely`` work is done at once and again."""
+    """Threads that deliver until told to stop; ``daily`` and ``minutely`` work is done at once and again."""
 
     def __init__(
         self,
@@ -220,8 +220,8 @@ class Worker:
         self._poll_s = poll_s
         self._stopping = threading.Event()
         kept = [(daily, _DAY_S), (minutely, _MINUTE_S)]
-        house = [partial(self._keep_house, *one) for one in kept]
-        work = [self._keep_making_out, *house, *[self._keep_delivering] * threads]
+        house: list[Callable[[], None]] = [partial(self._keep_house, *one) for one in kept]
+        work: list[Callable[[], None]] = [self._keep_making_out, *house, *[self._keep_delivering] * threads]
         self._threads = [threading.Thread(target=one, name="webhooks") for one in work]
 
     def start(self) -> None:

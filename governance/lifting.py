@@ -129,6 +129,20 @@ class Lifting:
             UnfitLiftError: the rules do not let anybody grant it.
             LiftDecidedError: one waits for this reader already.
         """
+        return self._keeper.attempt(
+            lambda: self._ask(caller, reader, (per_hour, per_day, hours), reason, request_id, now)
+        )
+
+    def _ask(
+        self,
+        caller: Caller,
+        reader: ActorId,
+        wanted: tuple[int, int, int],
+        reason: str,
+        request_id: str,
+        now: int,
+    ) -> str:
+        per_hour, per_day, hours = wanted
         with self._database.transaction() as tx:
             bulk = self._limit_of(tx, reader)
             desk = self._keeper.in_force(tx).rules.book.oversight.desk

@@ -1,4 +1,4 @@
-"""What a process needs to oversee accesses, wired once: the queue, the scanner, the desk for higher limits."""
+"""What a process needs to oversee accesses, wired once: queue, scanner, the desk for higher limits."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from governance.records import Record, bytes_column, text_column, time_column
 
 
 class AccessReview(Record, table=True):
-    """An access that waits for an officer, or was judged; emergencies come from the gate, others from the log.
+    """An access that waits for an officer, or was judged; found by the gate itself or in the log.
 
     ``kind`` is ``emergency`` where a reason was given (``text``), else ``access``. ``triggers`` are words
-    separated by spaces. ``two_people`` and ``sampled`` are 0 or 1. ``first_*`` is the opinion that waits for a
-    second officer; ``agreed`` says whether the two were of one mind, None where one was enough.
+    separated by spaces. ``two_people`` and ``sampled`` are 0 or 1. ``first_*`` is what the first of two
+    officers thinks; ``agreed`` says whether the two were of one mind, None where one was enough.
     """
 
     __tablename__ = "access_review"
@@ -109,7 +109,7 @@ class LimitLift(Record, table=True):
 
 
 class StaffMember(Record, table=True):
-    """That somebody on the staff is a member as well: their own data, and their relatives', is not their work."""
+    """That somebody on the staff is a member as well: reading their own data is not their work."""
 
     __tablename__ = "staff_member"
     staff_id: str = Field(sa_column=text_column(key=True))

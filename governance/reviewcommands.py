@@ -1,4 +1,4 @@
-"""``governance audit review``: put what the log shows before officers; say who on the staff is a member too."""
+"""``governance audit review``: put what the log shows before officers; say which staff are members too."""
 
 from __future__ import annotations
 

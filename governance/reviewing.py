@@ -264,7 +264,8 @@ def _settle(tx: Transaction, row: _Row, judgement: Judgement, said: dict[str, ob
     if _is_first(row, judgement):
         tx.run(reviewrecords.FIRST, {**said, "verdict": judgement.value})
         return SECOND, f"review.first.{judgement.value}"
-    final, alike = judgement, None
+    final: Judgement = judgement
+    alike: int | None = None
     if row.state == SECOND:
         first = Judgement(row.first_verdict)
         order = list(Judgement)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, case, func, insert, select, tuple_, update
+from sqlalchemy import bindparam, case, func, insert, null, select, tuple_, update
 
 from governance.opening import Opening
 from governance.oversightrecords import AccessReview
@@ -94,7 +94,7 @@ CLAIM: Final = (
     .where(_c.id == bindparam("review"))
     .values(claimed_by=bindparam("officer"), claimed_until=bindparam("until"))
 )
-_FREE: Final[dict[str, Any]] = {"claimed_by": None, "claimed_until": None}
+_FREE: Final[dict[str, Any]] = {"claimed_by": null(), "claimed_until": null()}
 FIRST: Final = (
     update(_review)
     .where(_c.id == bindparam("review"))
@@ -112,10 +112,10 @@ INQUIRE: Final = (
     .where(_c.id == bindparam("review"))
     .values(
         state=INQUIRY,
-        first_by=None,
-        first_at=None,
+        first_by=null(),
+        first_at=null(),
         first_verdict="",
-        first_note=None,
+        first_note=null(),
         note=bindparam("words"),
         **_FREE,
     )

@@ -1,8 +1,8 @@
 """Which accesses are put before a person, and how many people one reader may see: from ``oversight.toml``.
 
 Pure. Every trigger has exactly one row, so that none is switched off by being forgotten. A share is drawn in
-parts per thousand; what is grave is never drawn but always looked at. Windows slide: an hour is the 60 minutes
-before an instant. Working hours are those of one zone on the working days of a calendar; a year that nobody
+parts per thousand; what is grave is never drawn but always looked at. Windows slide: an hour is the last 60
+minutes. Working hours are those of one zone on the working days of a calendar; a year that nobody
 has entered counts Monday to Friday (个人信息保护法 第五十一条; mission S22, S23).
 """
 
@@ -101,12 +101,16 @@ class Bulk(NamedTuple):
     day: Ceiling
 
 
+_ALWAYS: Final = Hours(8, 0, 24, "cn")
+_DESK: Final = Desk(15, 24, 5)
+
+
 @dataclass(frozen=True, slots=True)
 class Oversight:
     """All of it."""
 
-    hours: Hours = Hours(8, 0, 24, "cn")
-    desk: Desk = Desk(15, 24, 5)
+    hours: Hours = _ALWAYS
+    desk: Desk = _DESK
     watches: Mapping[Trigger, Watch] = field(default_factory=lambda: MappingProxyType({}))
     samples: tuple[Sample, ...] = ()
     bulk: Mapping[str, Bulk] = field(default_factory=lambda: MappingProxyType({}))
@@ -224,9 +228,8 @@ def _watches(file: str, entries: tuple[Entry, ...], faults: list[Fault]) -> Mapp
         if trigger in found:
             entry.fault("id", f"a second row for {word!r}")
         found[trigger] = _watch(entry, trigger)
-    for trigger in Trigger:
-        if entries and trigger not in found:
-            faults.append(Fault(file, 1, f"no [[trigger]] with id {trigger.value!r}"))
+    forgotten = [trigger.value for trigger in Trigger if entries and trigger not in found]
+    faults.extend(Fault(file, 1, f"no [[trigger]] with id {one!r}") for one in forgotten)
     return MappingProxyType(found)
 
 
@@ -272,9 +275,8 @@ def _bulk(file: str, entries: tuple[Entry, ...], faults: list[Fault]) -> Mapping
         if bulk.day.hard < bulk.hour.hard:
             entry.fault("hard_day", "a day cannot hold fewer than an hour of it")
         found[role or kind] = bulk
-    for kind in KINDS:
-        if entries and kind not in found:
-            faults.append(Fault(file, 1, f"no [[bulk]] for the kind {kind!r}: readers without a limit"))
+    forgotten = [kind for kind in KINDS if entries and kind not in found]
+    faults.extend(Fault(file, 1, f"no [[bulk]] for the kind {one!r}: no limit") for one in forgotten)
     return MappingProxyType(found)
 
 

@@ -76,7 +76,7 @@ async def judged(request: Request, work: Callable[[], _T]) -> _T:
 @reviews.get("", operation_id="list_reviews", summary="Accesses that wait for an officer, due first")
 async def list_reviews(
     request: Request,
-    kind: Annotated[str, Query(pattern="^access$")],
+    kind: Annotated[str, Query(pattern="^access$")],  # noqa: ARG001 - says which queue, once there are more
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
 ) -> Response:
@@ -145,7 +145,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 @reviews.post("/{review_id}/claim", operation_id="claim_review", summary="Work on a review alone")
-async def claim(request: Request, form: NothingForm, review_id: Annotated[str, _REVIEW]) -> Response:
+async def claim(request: Request, _form: NothingForm, review_id: Annotated[str, _REVIEW]) -> Response:
     """Make the review the officer's until the lease ends; again renews it."""
     service, caller = access.service_of(request), access.caller_of(request)
     desk, now = service.log.oversight.reviews, service.clock()

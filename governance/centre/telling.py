@@ -83,9 +83,14 @@ _CHANGES: Final = {
     "transition.reached.18": noted(
         "您或您的被监护人年满十八周岁：监护关系和监护人的查看已结束，可隐藏的记录先行隐藏"
     ),
-    "review.read": noted("审查紧急查看时阅读了所述理由"),
-    "review.justified": noted("认定一次紧急查看正当"),
-    "review.unjustified": noted("认定一次紧急查看不正当"),
+    "review.read": noted("审查查看记录时看到了这一次"),
+    "review.claimed": noted("开始审查一次查看"),
+    "review.first.justified": noted("审查了一次查看，等待第二人"),
+    "review.first.unjustified": noted("对一次查看提出异议，等待第二人"),
+    "review.inquiry": noted("要求调查一次查看"),
+    "review.justified": noted("认定一次查看正当"),
+    "review.unjustified": noted("认定一次查看不正当"),
+    "staff.linked": noted("登记了一名员工同时是这名成员"),
     "rights.requested": noted("提出了一项个人请求"),
     "rights.identified": noted("用验证码确认了一项个人请求"),
     "rights.code_refused": noted("核验个人请求时验证码没有通过"),

@@ -68,7 +68,6 @@ async def waiting(request: Request, done: Annotated[str, Query(max_length=60)] =
         "access_reviews.html",
         caller=caller,
         page=page,
-        spoken=spoken,
         done=bool(done),
         longest=LONGEST_NOTE,
         short=short,
