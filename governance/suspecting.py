@@ -85,12 +85,12 @@ def refused(entry: Entry) -> frozenset[str]:
 
 
 def unguarded(entry: Entry) -> frozenset[str]:
-    """Return the fields shown to staff with neither guardian, approval nor emergency behind them."""
+    """Return the fields that staff saw in full with neither guardian, approval nor emergency behind them."""
     party = reader_of(entry)
-    if party is None or party.type is not ActorType.STAFF:
+    if party is None or party.type is not ActorType.STAFF or entry.dec is not Verdict.PERMIT:
         return frozenset()
-    seen = shown(entry)
-    return frozenset(one.name for one in entry.fields if one.name in seen and not _STANDS_BEHIND & {*one.why})
+    full = (one for one in entry.fields if one.effect is Effect.SHOW)
+    return frozenset(one.name for one in full if not _STANDS_BEHIND & {*one.why})
 
 
 def suspicions(entry: Entry, context: Context) -> tuple[Trigger, ...]:

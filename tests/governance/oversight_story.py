@@ -32,14 +32,14 @@ NARROW: Final = ((_WIDE.format(150, 300), _FEW),)
 def _rules(changes: tuple[tuple[str, str], ...]) -> tuple[bytes, str]:
     texts = texts_of(pack(packaged_rules()))
     for found, written in changes:
-        assert found in texts["oversight.toml"], found
-        texts["oversight.toml"] = texts["oversight.toml"].replace(found, written)
+        (name,) = [one for one in ("oversight.toml", "grants.csv") if found in texts[one]]
+        texts[name] = texts[name].replace(found, written)
     archive = spelt(texts)
     return archive, book_of(archive).fingerprint
 
 
 def under(house: Living, *changes: tuple[str, str]) -> None:
-    """Put rules in force whose oversight differs from the packaged one by these replacements."""
+    """Put rules in force whose grants and oversight differ from the packaged ones by these replacements."""
     house.service.desk.establish(*_rules(changes), "test", house.clock())
 
 

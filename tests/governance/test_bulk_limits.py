@@ -109,9 +109,9 @@ def test_a_service_in_its_own_name_is_counted(house: Living) -> None:
 
 
 def test_an_emergency_stops_at_no_limit_and_is_looked_at_all_the_same(house: Living) -> None:
-    under(house, *NARROW_FOR_DOCTORS)
     happenings.assign(house, QIANG, world.DOCTOR_CHEN, "clinician")
     house.clock.advance(1)
+    under(house, *NARROW_FOR_DOCTORS)
     how = {"who": world.DOCTOR_CHEN.id, "purpose": "service.health", "emergency": happenings.FALLEN}
     assert effects(house, *(asked(one, **how) for one in (LI, OLD, QIANG))) == ["show"] * 3
     assert [row for row in queue(house) if "break_glass" in row[0]]
