@@ -32,11 +32,9 @@ FIRST_TIMES = (
     'id = "first_access"\nactive = true\nper_mille = 1000',
 )
 NO_SAMPLE = ('id = "sampled"\nactive = true', 'id = "sampled"\nactive = false')
-APPROVAL_FORGOTTEN = (
-    "p, agent, portfolio, all:member, read.full, assigned, *, under_18&unapproved, deny, "
-    "approval=minor_access, L-MIN-03, MINORS_ONLINE-36\n",
-    "",
-)
+_MINORS = "p, agent, portfolio, all:member, read.full, assigned, *, under_18&unapproved, deny, "
+APPROVAL_FORGOTTEN = (_MINORS + "approval=minor_access, L-MIN-03, MINORS_ONLINE-36\n", "")
+SEVEN_YEARS = 7 * 365 * DAY
 EVERYTHING = ("[[sample]]\nper_mille = 10\n", "[[sample]]\nper_mille = 1000\n")
 
 
@@ -108,9 +106,10 @@ def test_a_minors_data_that_staff_see_in_full_with_nobody_behind_it_is_found(hou
     """Under rules that somebody has made too wide: the packaged ones do not let it happen."""
     happenings.assign(house, world.XIAO_MAN, world.WANG_MIN, "agent")
     begin(house, NO_SAMPLE)
+    house.clock.advance(SEVEN_YEARS)  # 小满 is sixteen
     assert effects(house, asked(world.XIAO_MAN)) == ["mask"]
     assert "guardian_bypass" not in scan(house)
-    begin(house, NO_SAMPLE, APPROVAL_FORGOTTEN)
+    under(house, NO_SAMPLE, APPROVAL_FORGOTTEN)
     assert effects(house, asked(world.XIAO_MAN), asked(LI)) == ["show", "show"]
     assert scan(house)["guardian_bypass"] == 1
 
