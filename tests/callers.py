@@ -75,6 +75,7 @@ _MADE: Final[Mapping[str, Callable[[Living], str]]] = {
     "review": happenings.emergency,
     "right": happenings.erasure_asked,
     "hold": happenings.held,
+    "lift": happenings.limit_asked,
 }
 """What is made to happen first where a path names it; each returns the id."""
 
