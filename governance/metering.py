@@ -20,7 +20,7 @@ from governance.oversightrecords import LimitLift, ShownRow
 from policies.book import RuleBook
 from policies.identifiers import Prefix, kind_of
 from policies.oversight import DAY_MS, HOUR_MS, MINUTE_MS, Bulk, Ceiling
-from policies.terms import Action, Effect
+from policies.terms import Action, Effect, Role, Scope
 from policies.transaction import Transaction
 
 _shown, _lift = ShownRow.__table__.c, LimitLift.__table__.c
@@ -86,7 +86,10 @@ class Meter:
         self._new: dict[tuple[str, bytes], int] = {}
         self.crossed: set[str] = set()
         """The decisions with which a reader went over a soft limit."""
+        # Asks of a batch share their readers and roles: each pair is looked up once.
+        self._bulks: dict[tuple[str, frozenset[tuple[Scope, Role]]], Bulk | None] = {}
         counted = [ask for ask in asks if is_counted(ask)]
+        self._readers = {ask.acting for ask in counted}
         if counted and book.oversight.bulk:
             self._load(counted)
 
@@ -141,11 +144,15 @@ class Meter:
         return (self._hour, _HOUR, bulk.hour), (self._day, _DAY, bulk.day)
 
     def _limit(self, ask: Ask, fact: Facts) -> Bulk | None:
-        if not is_counted(ask):
+        if ask.acting not in self._readers or not ask.reveal:
             return None
-        kind = kind_of(ask.acting)
-        assert kind is not None, "only readers with an id are counted"
-        return self._book.oversight.limit_of({role for _, role in fact.roles}, _KIND_OF[kind])
+        key = (ask.acting, fact.roles)
+        if key not in self._bulks:
+            kind = kind_of(ask.acting)
+            assert kind is not None, "only readers with an id are counted"
+            roles = {role for _, role in fact.roles}
+            self._bulks[key] = self._book.oversight.limit_of(roles, _KIND_OF[kind])
+        return self._bulks[key]
 
     def _allowance(self, ask: Ask, bulk: Bulk) -> Allowance:
         was = self._seen.get((ask.acting, self._names[ask.subject]), -_DAY)
