@@ -11,8 +11,10 @@ import pytest
 from callers import Call
 from living import DAY, MINUTE, Living, Wire
 from oversight_story import AGENT, NARROW, OFFICER, OTHER, PEOPLE, asked, effects, queue, scan, under
+from rights_story import erase
 
 from governance import seeding, world
+from governance.__main__ import main
 from governance.reviewing import (
     Judgement,
     NoSuchReviewError,
@@ -151,6 +153,38 @@ def test_drill_staff_who_reach_too_far_are_caught_and_shown_as_caught(house: Liv
     english = wire.get("/console/access-reviews?lang=en", session=house.sign_in(world.OFFICER)).text
     assert "One reader saw the data of many people in a short time." in english
     assert house.verified()
+
+
+def test_the_command_looks_through_the_log_says_what_it_found_and_who_is_family(
+    house: Living, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GOVERNANCE_HOME", str(house.settings.home))
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", house.url)
+    begin(house, FIRST_TIMES, NO_SAMPLE)
+    effects(house, asked(LI))
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        code = main(["audit", "review", *words, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    code, told = run("run")
+    assert (code, told["opened"], told["triggers"], told["unreadable"]) == (0, 1, {"first_access": 1}, 0)
+    assert run("status")[1]["open"] == 1
+    assert run("link", AGENT, LI.id) == (0, {"linked": True})
+    assert run("link", AGENT, happenings.NOBODY) == (1, {"linked": False})
+    assert run("link", LI.id, AGENT) == (2, {"linked": False})
+    house.verified()
+
+
+def test_an_erased_person_is_tied_to_no_staff_and_waits_in_no_queue(house: Living) -> None:
+    begin(house, FIRST_TIMES, NO_SAMPLE)
+    house.service.log.oversight.link(AGENT, MemberId(OLD.id), house.clock())
+    effects(house, asked(OLD))
+    scan(house)
+    assert len(queue(house)) == 1
+    erase(house, OLD)
+    assert queue(house) == []
+    assert house.sql("SELECT staff_id FROM staff_member") == []
 
 
 # --- judging
