@@ -24,6 +24,8 @@ PEOPLE: Final = (world.ZHANG_LI, world.LI_QIANG, world.GRANDMOTHER)
 _WIDE: Final = "soft_hour = 40\nhard_hour = 80\nsoft_day = {}\nhard_day = {}"
 _FEW: Final = "soft_hour = 1\nhard_hour = 2\nsoft_day = 2\nhard_day = 3"
 NARROW_FOR_DOCTORS: Final = ((_WIDE.format(120, 240), _FEW),)
+TOLD_SOON: Final = ((_WIDE.format(150, 300), "soft_hour = 1\nhard_hour = 9\nsoft_day = 9\nhard_day = 19"),)
+"""An officer is told of an agent's second person in an hour; nobody is stopped."""
 NARROW: Final = ((_WIDE.format(150, 300), _FEW),)
 """An agent may see two people in an hour and three in a day; the second is told of."""
 

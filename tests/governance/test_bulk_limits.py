@@ -17,6 +17,7 @@ from oversight_story import (
     OFFICER,
     OTHER,
     PEOPLE,
+    TOLD_SOON,
     asked,
     effects,
     queue,
@@ -143,6 +144,12 @@ def test_over_the_soft_limit_the_answer_goes_on_and_a_review_is_opened_once(hous
     assert [tuple(row) for row in queue(house)] == [("mass_read", "waiting", AGENT)]
     effects(house, asked(LI), asked(QIANG), asked(OLD))
     assert len(queue(house)) == 1
+
+
+def test_whoever_goes_further_over_the_soft_limit_is_not_told_of_again(house: Living) -> None:
+    under(house, *TOLD_SOON)
+    assert effects(house, *map(asked, PEOPLE)) == ["show"] * 3
+    assert [row[0] for row in queue(house)] == ["mass_read"]
 
 
 def test_what_is_older_than_the_longest_window_is_forgotten(house: Living) -> None:
