@@ -33,6 +33,7 @@ FIRST_TIMES = (
     'id = "first_access"\nactive = true\nper_mille = 50',
     'id = "first_access"\nactive = true\nper_mille = 1000',
 )
+NO_FIRST_TIMES = ('id = "first_access"\nactive = true', 'id = "first_access"\nactive = false')
 NO_SAMPLE = ('id = "sampled"\nactive = true', 'id = "sampled"\nactive = false')
 _MINORS = "p, agent, portfolio, all:member, read.full, assigned, *, under_18&unapproved, deny, "
 APPROVAL_FORGOTTEN = (_MINORS + "approval=minor_access, L-MIN-03, MINORS_ONLINE-36\n", "")
@@ -125,7 +126,7 @@ def test_a_read_in_an_emergency_is_in_the_queue_once_with_all_that_is_found(hous
 
 
 def test_what_the_gate_told_of_many_people_the_scanner_does_not_tell_again(house: Living) -> None:
-    begin(house, *NARROW, NO_SAMPLE)
+    begin(house, *NARROW, NO_SAMPLE, NO_FIRST_TIMES)
     effects(house, *map(asked, PEOPLE))
     before = [tuple(row) for row in queue(house)]
     scan(house)
@@ -134,7 +135,7 @@ def test_what_the_gate_told_of_many_people_the_scanner_does_not_tell_again(house
 
 def test_many_people_are_found_in_the_log_alone(house: Living) -> None:
     """The gate's own review is taken away, as by somebody with the database's tools."""
-    begin(house, *NARROW, NO_SAMPLE)
+    begin(house, *NARROW, NO_SAMPLE, NO_FIRST_TIMES)
     effects(house, *map(asked, PEOPLE))
     house.sql("DELETE FROM access_review", "DELETE FROM shown")
     assert scan(house)["mass_read"] == 1
@@ -143,7 +144,7 @@ def test_many_people_are_found_in_the_log_alone(house: Living) -> None:
 
 def test_drill_staff_who_reach_too_far_are_caught_and_shown_as_caught(house: Living, wire: Wire) -> None:
     """A member of staff who only plays reads one after another: S22, the system shows that it noticed."""
-    begin(house, *NARROW, NO_SAMPLE)
+    begin(house, *NARROW, NO_SAMPLE, NO_FIRST_TIMES)
     told = effects(house, *map(asked, PEOPLE), asked(world.ZHANG_HOME, "address"))
     assert told == ["show", "show", "hide bulk_limit", "hide bulk_limit"]
     house.service.oversee()
