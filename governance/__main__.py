@@ -18,8 +18,8 @@ from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
 from governance.databaseroles import RoleNameError
 from governance.settings import SettingsError
+from governance.starting import StartError
 from governance.tampering import NothingToTamperError
-from governance.wiring import StartError
 from governance.witnesspull import NotFetchedError, NotKeptError
 from governance.witnessserver import WitnessHomeError
 from policies.book import BookError

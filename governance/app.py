@@ -31,6 +31,7 @@ from governance.api import (
     notices,
     operations,
     optouts,
+    oversight,
     proofs,
     reads,
     rights,
@@ -122,6 +123,9 @@ def _application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]
         app.include_router(authzen_router)
     for further in (
         notices.router,
+        oversight.reviews,
+        oversight.lifts,
+        oversight.asking,
         tickets.router,
         graph.router,
         homes.router,

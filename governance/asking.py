@@ -75,6 +75,8 @@ class Answer(NamedTuple):
     fields: tuple[FieldAnswer, ...]
     duties: tuple[str, ...]
     valid_until: int | None
+    retry_at: int | None = None
+    """From when a field that a limit withheld can be asked for again; None where no limit did."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an answer has no truth value; look at its fields")

@@ -17,6 +17,7 @@ from governance import (
     exportcommands,
     exposurecommands,
     keycommands,
+    reviewcommands,
     searchcommands,
     witnesscommands,
 )
@@ -39,6 +40,7 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     searchcommands.add_to(names, spoken)
     text = "export part of the log as a bundle that anybody can verify offline"
     exportcommands.add_export(names.add_parser("export", help=text, description=text, parents=[spoken]))
+    reviewcommands.add_to(names, spoken)
 
 
 def verify(chosen: argparse.Namespace) -> int:

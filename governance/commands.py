@@ -15,16 +15,8 @@ from typing import Final
 from governance import databaseroles, seeding
 from governance.erasureledger import ErasureLedger
 from governance.settings import Profile, Settings, SettingsError, read_settings
-from governance.wiring import (
-    Service,
-    StartError,
-    assemble,
-    initialise,
-    load_ring,
-    load_rules,
-    open_database,
-    wall_clock,
-)
+from governance.starting import StartError
+from governance.wiring import Service, assemble, initialise, load_ring, load_rules, open_database, wall_clock
 from policies.book import packaged_rules
 
 DONE: Final = 0
@@ -90,12 +82,13 @@ def worker(chosen: argparse.Namespace) -> int:
         if chosen.once:
             made = service.delivering.round()
             service.tidy()
+            service.oversee()
             say(chosen, {"attempts": made}, f"已尝试 {made} 次投递 / delivery attempts made")
             return DONE
         stopping = threading.Event()
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, lambda *_: stopping.set())
-        worker = Worker(service.delivering, daily=service.tidy)
+        worker = Worker(service.delivering, daily=service.tidy, minutely=service.oversee)
         worker.start()
         say(chosen, {"worker": "ready"}, "正在投递，按 Ctrl-C 结束 / delivering; Ctrl-C ends it")
         sys.stdout.flush()

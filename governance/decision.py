@@ -142,6 +142,10 @@ def _decide_with(
         return _withheld(entry, verdict, standing, protected, shared=entry.category in facts.shared)
     if _is_stored_only(entry.category, facts, standing) and not broken:
         return _hide(field, Reason.RESTRICTED)
+    # Before hiding and absence are looked at: who may see nobody else for now learns neither. Where life is
+    # at stake nobody is stopped; every such read is judged by two people afterwards.
+    if action is Action.READ and _has_seen_enough(facts) and not broken:
+        return _hide(field, Reason.BULK_LIMIT)
     if hidden:
         verdict = plan.verdict(
             facts.roles, field, action, facts.relation, purpose, conditions | {Condition.HIDDEN: True}
@@ -208,6 +212,11 @@ def _is_stored_only(category: Category, facts: Facts, standing: Standing | None)
     if facts.relation is Relation.SELF or category not in facts.restricted:
         return False
     return standing is None or not standing.permits
+
+
+def _has_seen_enough(facts: Facts) -> bool:
+    """Say whether the reader's limit for different people is used up (mission S23)."""
+    return facts.allowance is not None and facts.allowance.spent
 
 
 def _collectable(entry: FieldEntry, purpose: Purpose, facts: Facts, standing: Standing | None) -> bool:

@@ -42,6 +42,7 @@ _LOOK_EVERY_MS: Final = 60_000
 _THREADS: Final = 4
 _POLL_S: Final = 0.5
 _DAY_S: Final = 24 * 3600.0
+_MINUTE_S: Final = 60
 _ACTOR: Final = LogActor(Party(ActorType.SYSTEM, "webhooks"))
 _log = logging.getLogger("governance.delivering")
 
@@ -204,21 +205,23 @@ class Delivering:
 
 
 class Worker:
-    """Threads that deliver until told to stop, and do the ``daily`` work at once and then every day."""
+    """Threads that deliver until told to stop; ``daily`` and ``minutely`` work is done at once and again."""
 
     def __init__(
         self,
         delivering: Delivering,
         *,
         daily: Callable[[], object] = lambda: None,
+        minutely: Callable[[], object] = lambda: None,
         threads: int = _THREADS,
         poll_s: float = _POLL_S,
     ) -> None:
         self._delivering = delivering
-        self._daily = daily
         self._poll_s = poll_s
         self._stopping = threading.Event()
-        work = [self._keep_making_out, self._keep_house, *[self._keep_delivering] * threads]
+        kept = [(daily, _DAY_S), (minutely, _MINUTE_S)]
+        house: list[Callable[[], None]] = [partial(self._keep_house, *one) for one in kept]
+        work: list[Callable[[], None]] = [self._keep_making_out, *house, *[self._keep_delivering] * threads]
         self._threads = [threading.Thread(target=one, name="webhooks") for one in work]
 
     def start(self) -> None:
@@ -238,10 +241,10 @@ class Worker:
             self._quietly(self._delivering.look_for_silence)
             self._stopping.wait(self._poll_s)
 
-    def _keep_house(self) -> None:
+    def _keep_house(self, work: Callable[[], object], every_s: float) -> None:
         while not self._stopping.is_set():
-            self._quietly(self._daily)
-            self._stopping.wait(_DAY_S)
+            self._quietly(work)
+            self._stopping.wait(every_s)
 
     def _keep_delivering(self) -> None:
         while not self._stopping.is_set():

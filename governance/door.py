@@ -194,6 +194,8 @@ async def _send_document(error: ProblemError, scope: MutableMapping[str, Any], s
         headers.append((b"www-authenticate", b"Bearer"))
     if error.problem in _PASSING:
         headers.append((b"retry-after", b"1"))
+    elif error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
     if error.problem is Problem.BODY_TOO_LARGE:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

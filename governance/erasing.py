@@ -29,8 +29,8 @@ from governance.approvalrecords import lapse
 from governance.database import Database
 from governance.erasureledger import Erased, ErasureLedger
 from governance.holds import HeldError
+from governance.oversightrecords import AccessReview, StaffMember
 from governance.records import (
-    AccessReview,
     Actor,
     Approval,
     Invitation,
@@ -103,6 +103,7 @@ _DROPPED: Final = tuple(
         (Approval.__table__, "subject_id"),
         (SendSlot.__table__, "subject_id"),
         (Session.__table__, "actor_id"),
+        (StaffMember.__table__, "member_id"),
         (Link.__table__, "actor_id"),
         (Replay.__table__, "actor_id"),
         (Invitation.__table__, "member_id"),

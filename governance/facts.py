@@ -78,6 +78,10 @@ _APPROVALS: Final = select(
     _approval.c.used_at.is_(None),
 )
 
+# Held until the batch ends, ascending and after the subjects: two batches of one reader must not both find
+# room under its limit. A batch in which nobody is counted holds no reader.
+_READERS: Final = _ACTORS.order_by(_actor.c.id).with_for_update(key_share=True)
+
 # Strongest first: a guardian who also lives with the child asks as a guardian.
 _STRENGTH: Final = {
     Relation.SELF: 0,
@@ -146,8 +150,12 @@ def collect(
     known: Known,
     now: int,
     known_at: int | None = None,
+    *,
+    hold_readers: bool = False,
 ) -> list[Facts]:
     """Return the facts of each wanted decision, in order. Five statements, whatever the size.
+
+    ``hold_readers`` keeps the rows of those who ask until the transaction ends.
 
     To ask again about a past instant, give it as ``now`` and as ``known_at``: what was recorded later, a
     withdrawal above all, is then left out. The live question counts every event.
@@ -157,7 +165,7 @@ def collect(
     between = _between(tx, subjects, actors, now)
     offices = {
         ActorId(actor): _Office(tuple(map(Role, roles.split())), gender)
-        for actor, roles, gender in tx.rows(_ACTORS, {"actors": actors})
+        for actor, roles, gender in tx.rows(_READERS if hold_readers else _ACTORS, {"actors": actors})
     }
     events = {
         subject: [event for event in said if known_at is None or event.recorded_at <= known_at]

@@ -16,12 +16,21 @@ from audit import ledger
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError
 from audit.ledger import LogError
 from audit.sequencing import Recorded
-from governance import approvalrecords, emergencies, facts, holds, subjects, testimony
+from governance import (
+    approvalrecords,
+    emergencies,
+    facts,
+    holds,
+    metering,
+    subjects,
+    testimony,
+)
 from governance.asking import Answer, Ask, Broken, FieldAnswer, NotYours, Reply, Unrecorded, WriteAsk
 from governance.database import Database, StoreError, UnreachableError
 from governance.decision import decide_fields
 from governance.grounds import Facts, FieldDecision
 from governance.logbook import Logbook, NotAssuredError
+from governance.metering import Meter
 from governance.opening import DoesNotOpenError, Opening
 from governance.rulekeeping import InForce, RuleKeeper, Rules, RulesUnavailableError, UnknownRulesError
 from governance.subjects import Hold
@@ -30,6 +39,7 @@ from policies.book import RuleBook
 from policies.entries import OPAQUE
 from policies.identifiers import Prefix, new_id
 from policies.plan import Plan
+from policies.reasons import Reason
 from policies.terms import Action, Assurance, Effect, EntityType, FieldName, Purpose, SubjectId
 from policies.transaction import Transaction
 from redaction.lookup import BlindIndex
@@ -70,9 +80,13 @@ class Gate:
             with self._database.transaction() as tx:
                 force = self._keeper.in_force(tx)
                 book = force.rules.book
-                found, known, decisions = self._judge(tx, force.rules, asks, Hold.DECIDE, now)
+                found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.DECIDE)
+                known = self._facts(tx, book, asks, found, now, counted=any(map(metering.is_counted, asks)))
                 names = names_of(tx, _people(asks))
-                emergencies.open_reviews(tx, self._opening, asks, decisions, names, now)
+                meter = Meter(tx, book, asks, names, now)
+                known, decisions = _decide_in_turn(force.rules, asks, known, meter)
+                emergencies.open_reviews(tx, self._opening, book, asks, decisions, meter.crossed, names, now)
+                meter.save()
                 entries = [
                     testimony.of_fields(ask, fact, decision, names, book.fingerprint)
                     for ask, fact, decision in zip(asks, known, decisions, strict=True)
@@ -120,20 +134,25 @@ class Gate:
         that cannot be read are told as such even then: what a search leaves out must be a denial.
         """
         rules = self._keeper.in_force(tx).rules
-        _, known, decisions = self._judge(tx, rules, asks, Hold.NONE, now)
+        found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), Hold.NONE)
+        known = self._facts(tx, rules.book, asks, found, now)
         return [
-            what if fact.known or not fact.usable else None
-            for fact, what in zip(known, decisions, strict=True)
+            _decide(rules.book, rules.plan, ask, fact) if fact.known or not fact.usable else None
+            for ask, fact in zip(asks, known, strict=True)
         ]
 
-    def _judge(
-        self, tx: Transaction, rules: Rules, asks: Sequence[Ask], hold: Hold, now: int
-    ) -> tuple[Found, list[Facts], list[tuple[FieldDecision, ...]]]:
-        found = self._vault.find(tx, {ask.subject for ask in asks}, _fields_of(asks), hold)
-        about = known_of(found, self._opening, rules.book, now)
-        known = facts.collect(tx, rules.book, _wanted(asks), about, now)
-        decided = [_decide(rules.book, rules.plan, ask, fact) for ask, fact in zip(asks, known, strict=True)]
-        return found, known, decided
+    def _facts(
+        self,
+        tx: Transaction,
+        book: RuleBook,
+        asks: Sequence[Ask],
+        found: Found,
+        now: int,
+        *,
+        counted: bool = False,
+    ) -> list[Facts]:
+        about = known_of(found, self._opening, book, now)
+        return facts.collect(tx, book, _wanted(asks), about, now, hold_readers=counted)
 
     def _reveal(
         self,
@@ -165,8 +184,16 @@ class Gate:
         untils = [one.valid_until for one in decisions if one.valid_until is not None]
         untils += _lapses(book, ask, decisions, found)
         duties = tuple(dict.fromkeys(duty for one in decisions for duty in one.duties))
+        limited = any(Reason.BULK_LIMIT in one.reasons for one in decisions)
+        retry_at = fact.allowance.retry_at if limited and fact.allowance is not None else None
         return Answer(
-            ask.decision_id, recorded.entry_id, recorded.index, fields, duties, min(untils, default=None)
+            ask.decision_id,
+            recorded.entry_id,
+            recorded.index,
+            fields,
+            duties,
+            min(untils, default=None),
+            retry_at,
         )
 
     def _value(self, book: RuleBook, ask: Ask, decision: FieldDecision, found: Found) -> str | None:
@@ -264,6 +291,21 @@ def _lapses(book: RuleBook, ask: Ask, decisions: Iterable[FieldDecision], found:
             end = book.retention.ends_at(one.field, ask.purpose, cell.written_at)
             if end is not None:
                 yield end
+
+
+def _decide_in_turn(
+    rules: Rules, asks: Sequence[Ask], known: Sequence[Facts], meter: Meter
+) -> tuple[list[Facts], list[tuple[FieldDecision, ...]]]:
+    """Decide ask after ask, each with what its reader has seen by then."""
+    measured: list[Facts] = []
+    decided: list[tuple[FieldDecision, ...]] = []
+    for ask, collected in zip(asks, known, strict=True):
+        fact = meter.measured(ask, collected)
+        decisions = _decide(rules.book, rules.plan, ask, fact)
+        meter.note(ask, fact, decisions)
+        measured.append(fact)
+        decided.append(decisions)
+    return measured, decided
 
 
 def _decide(book: RuleBook, plan: Plan, ask: Ask, fact: Facts) -> tuple[FieldDecision, ...]:

@@ -31,6 +31,19 @@ class Approved(NamedTuple):
     until: int
 
 
+class Allowance(NamedTuple):
+    """Whether a reader has already seen as many people as it may, and from when there is room again.
+
+    ``retry_at`` is in milliseconds, None while there is room now.
+    """
+
+    spent: bool
+    retry_at: int | None = None
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an allowance has no truth value; look at whether it is spent")
+
+
 class Facts(NamedTuple):
     """Everything that one decision about one subject may look at.
 
@@ -42,7 +55,8 @@ class Facts(NamedTuple):
     this purpose to the end of that (None: no end), ``restricted`` those that may only be stored.
     ``changes_at`` is an instant before which time alone changes nothing between the two (None: never); where
     the subject is a minor it lies no more than a day ahead, so that no answer tells a birthday.
-    ``emergency``: whoever asks gave a reason why life or health is at stake. What is None is not known.
+    ``emergency``: whoever asks gave a reason why life or health is at stake. ``allowance`` is the reader's,
+    None where nobody counts whom it sees. What is None is not known.
     """
 
     kind: SubjectKind | None
@@ -62,6 +76,7 @@ class Facts(NamedTuple):
     shared: Mapping[Category, int | None] = MappingProxyType({})
     restricted: frozenset[Category] = frozenset()
     changes_at: int | None = None
+    allowance: Allowance | None = None
 
     @property
     def known(self) -> bool:

@@ -6,7 +6,8 @@ import argparse
 
 from audit.publishing import NotPublishedError
 from governance import commands
-from governance.wiring import StartError, assemble
+from governance.starting import StartError
+from governance.wiring import assemble
 
 
 def add_to(one: argparse.ArgumentParser) -> None:

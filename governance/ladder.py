@@ -98,6 +98,7 @@ _FAILS_AT: Final = {
         Reason.NO_RULE,
         Reason.DENIED_BY_RULE,
         Reason.NOT_AVAILABLE,
+        Reason.BULK_LIMIT,
         Reason.COMMS_SECRECY,
         Reason.UNKNOWN_CATEGORY,
         Reason.UNKNOWN_FIELD,

@@ -11,6 +11,7 @@ from governance.logexports import LogExports
 from governance.logpruning import LogPruning
 from governance.logsearch import LogSearch
 from governance.opening import Opening
+from governance.overseeing import OversightRoom, overseeing
 from governance.proofs import Proofs
 from governance.rulekeeping import RuleKeeper
 from governance.savedsearches import SavedSearches
@@ -29,6 +30,7 @@ class LogRoom:
     saved: SavedSearches
     exports: LogExports
     pruning: LogPruning
+    oversight: OversightRoom
 
     def settle(self) -> None:
         """Give everything that is committed its place; whoever reads the log calls this first.
@@ -47,8 +49,9 @@ def furnished(
     database: Database,
     keeper: RuleKeeper,
     opening: Opening,
+    key: bytes,
 ) -> LogRoom:
-    """Return the desks of the log of one database."""
+    """Return the desks of the log of one database; ``key`` chooses what is sampled."""
     return LogRoom(
         checkpoints=checkpoints,
         witnessing=witnessing,
@@ -58,4 +61,5 @@ def furnished(
         saved=SavedSearches(database),
         exports=LogExports(database, keeper, checkpoints, book.settle),
         pruning=LogPruning(database, keeper),
+        oversight=overseeing(database, keeper, opening, key, book.settle),
     )

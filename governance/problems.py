@@ -123,6 +123,12 @@ class Problem(Enum):
         "当前状态不允许这个操作。",
         "The present state does not allow this operation.",
     )
+    CLAIMED = (
+        "claimed",
+        409,
+        "另一位同事正在处理这一项；到 until 为止由其处理。",
+        "A colleague is working on this one; it is theirs until the time in until.",
+    )
     LIVES_ELSEWHERE = (
         "lives_elsewhere",
         409,
@@ -238,7 +244,8 @@ class ProblemError(Exception):
     """Carries a problem from where it is noticed at the door to where it becomes a document.
 
     ``errors`` are ``{"pointer", "code"}`` only: where and what, never the value. ``extra`` are further
-    members of the document, e.g. the fields of a refused read.
+    members of the document, e.g. the fields of a refused read. ``retry_after`` is in seconds, for the header,
+    where time alone will open what is closed now.
     """
 
     def __init__(
@@ -247,11 +254,13 @@ class ProblemError(Exception):
         *,
         errors: Sequence[Mapping[str, str]] = (),
         extra: Mapping[str, object] | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(problem.value)
         self.problem = problem
         self.errors = errors
         self.extra = extra or {}
+        self.retry_after = retry_after
 
 
 def language_of(accept_language: str) -> str:

@@ -314,26 +314,6 @@ class Transition(Record, table=True):
     state: str = Field(sa_column=text_column())
 
 
-class AccessReview(Record, table=True):
-    """A read in an emergency that waits for an officer; the reason is sealed with a key of the review's own.
-
-    ``subject`` is the pseudonym: whoever is erased is erased here as well.
-    """
-
-    __tablename__ = "access_review"
-    id: str = Field(sa_column=text_column(key=True))
-    kind: str = Field(sa_column=text_column())
-    decision_id: str = Field(sa_column=text_column())
-    actor_id: str = Field(sa_column=text_column())
-    subject: bytes = Field(sa_column=bytes_column())
-    text: bytes = Field(sa_column=bytes_column())
-    state: str = Field(sa_column=text_column())
-    created_at: int = Field(sa_column=time_column())
-    closed_by: str | None = Field(sa_column=text_column(null=True))
-    closed_at: int | None = Field(sa_column=time_column(null=True))
-    note: bytes | None = Field(sa_column=bytes_column(null=True))
-
-
 class PermitUse(Record, table=True):
     """A permit that a sending gateway has used; the key makes it single use."""
 

@@ -22,6 +22,7 @@ import audit.records
 import consent.records
 import governance.exportrecords
 import governance.outboxrecords
+import governance.oversightrecords
 import governance.records
 import governance.savedsearches
 import governance.witnessrecords
@@ -35,6 +36,7 @@ ROOMS: Final = (
     governance.outboxrecords,
     governance.witnessrecords,
     governance.savedsearches,
+    governance.oversightrecords,
     consent.records,
     audit.records,
 )

@@ -14,23 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from audit.ledger import LogError
-from audit.lockstore import LockStoreError
-from audit.publishing import Standing
 from consent.outbox import CodeSender, DevelopmentOutbox
 from consent.vocabulary import SIGNATURE
 from governance.accessrequests import AccessRequests
 from governance.approving import Approving
 from governance.checkpoints import Checkpoints
 from governance.consenting import Consenting
-from governance.database import Database, StoreError
+from governance.database import Database
 from governance.delivering import Delivering
 from governance.dispatch import Dispatch
 from governance.egress import Egress
-from governance.emergencies import Emergencies
 from governance.erasing import TYPE as CERTIFICATE
 from governance.erasing import Erasing
 from governance.erasureledger import ErasureLedger, ErasureLedgerError
@@ -48,17 +43,23 @@ from governance.permits import PermitDesk
 from governance.reaching import sender_of
 from governance.receipting import TYPE as RECEIPT
 from governance.receipting import Receipts
-from governance.records import REVISION
 from governance.requesting import Approvals
 from governance.retaining import Retaining
 from governance.rights import Rights
 from governance.rightsdeciding import RightsDeciding
-from governance.rulekeeping import RuleKeeper, Rules, RulesUnavailableError
+from governance.rulekeeping import RuleKeeper, Rules
 from governance.rulepublishing import SYSTEM, RuleDesk
 from governance.settings import Profile, Settings
 from governance.sharing import Sharing
 from governance.signing import DocumentSigner
 from governance.sqlite import SqliteDatabase
+from governance.starting import (
+    StartError,
+    has_rules,
+    refuse_another_schema,
+    refuse_other_rules,
+    refuse_unless_sound,
+)
 from governance.transitions import Transitions
 from governance.vault import Vault
 from governance.webhooks import Webhooks
@@ -73,12 +74,7 @@ from redaction.lookup import BlindIndex
 from redaction.screening import Screener
 from redaction.sealing import Sealer
 
-_REVISION: Final = text("SELECT version_num FROM alembic_version")
 ROOMS: Final = ("policies", "consent", "audit", "redaction", "governance")
-
-
-class StartError(Exception):
-    """The service must not start; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,6 @@ class Service:
     homes: Homes
     transitions: Transitions
     approving: Approving
-    emergencies: Emergencies
     permits: PermitDesk
     sender: CodeSender | None
     log: LogRoom
@@ -130,6 +125,11 @@ class Service:
         self.transitions.run(self.clock())
         self.retaining.run(self.clock())
         self.log.pruning.run(self.clock())
+        self.log.oversight.tidy(self.clock())
+
+    def oversee(self) -> None:
+        """Do the work of a minute: put what the log shows before officers."""
+        self.log.oversight.scanning.run(self.clock())
 
     def close(self) -> None:
         """Give the database back."""
@@ -208,7 +208,7 @@ def initialise(settings: Settings) -> None:
         checkpoints.create_log(f"{ring.tenant}.governance/audit/main")
         keeper = _keeper(database, ring, Finder())
         desk = RuleDesk(database, keeper)
-        if not _has_rules(keeper, database) or _outlived(desk, settings):
+        if not has_rules(keeper, database) or _outlived(desk, settings):
             desk.establish(pack(settings.rules), rules.book.fingerprint, "init", wall_clock())
         if not settings.erasures.exists():
             ErasureLedger.create(settings.erasures)
@@ -265,12 +265,12 @@ def _wired(
 ) -> Service:
     checkpoints = Checkpoints(database, ring, settings.lock_store)
     if examine:
-        _refuse_another_schema(database)
-        _refuse_unless_sound(checkpoints)
+        refuse_another_schema(database)
+        refuse_unless_sound(checkpoints)
     finder = Finder()
     keeper = _keeper(database, ring, finder)
     desk = RuleDesk(database, keeper)
-    _refuse_other_rules(settings, keeper, desk, database, clock)
+    refuse_other_rules(settings, keeper, desk, database, clock)
     if settings.profile is Profile.PROD and (weak := database.weaknesses()):
         raise StartError(f"prod needs a database that keeps what it acknowledged: {'; '.join(weak)}")
     permits = PermitDesk(ring.permit_key)
@@ -316,10 +316,9 @@ def _wired(
         transitions=Transitions(database, keeper, opening),
         approving=approving,
         approvals=AccessRequests(database, approving),
-        emergencies=Emergencies(database, opening),
         permits=permits,
         sender=sender,
-        log=furnished(checkpoints, witnessing, logbook, database, keeper, opening),
+        log=furnished(checkpoints, witnessing, logbook, database, keeper, opening, ring.cursor_key),
         rights=rights,
         deciding=RightsDeciding(database, keeper, rights, erasing, gate),
         erasing=erasing,
@@ -337,65 +336,5 @@ def _erasures(settings: Settings) -> ErasureLedger:
         raise StartError(str(error)) from None
 
 
-def _refuse_another_schema(database: Database) -> None:
-    try:
-        with database.reading() as tx:
-            revisions = [row[0] for row in tx.rows(_REVISION)]
-    except StoreError:
-        raise StartError(
-            "no database with our schema answers; is it there? A new one is made by: governance init"
-        ) from None
-    if revisions != [REVISION]:
-        raise StartError(
-            "the database has the schema of another version; older ones are brought forward by: "
-            "governance migrate. A newer one needs the newer service"
-        )
-
-
-def _refuse_unless_sound(checkpoints: Checkpoints) -> None:
-    try:
-        standing = checkpoints.examine()
-    except (LogError, LockStoreError) as error:
-        raise StartError(f"{error}; run: governance init") from None
-    if standing is not Standing.OK:
-        raise StartError(
-            f"the log does not extend its last signed checkpoint ({standing.value}); nothing is decided on a "
-            "log that was rolled back or rewritten. Run: governance audit verify"
-        )
-
-
 def _keeper(database: Database, ring: KeyRing, finder: Finder) -> RuleKeeper:
     return RuleKeeper(database, ring.cursor_key, lambda archive: load_archive(archive, finder))
-
-
-def _has_rules(keeper: RuleKeeper, database: Database) -> bool:
-    with database.reading() as tx:
-        return bool(keeper.fingerprint(tx))
-
-
-def _refuse_other_rules(
-    settings: Settings, keeper: RuleKeeper, desk: RuleDesk, database: Database, clock: Callable[[], int]
-) -> None:
-    """Refuse to start without usable rules in force, or (prod) with a folder that nobody published.
-
-    In dev the folder that GOVERNANCE_RULES names is put in force by the operator's hand, and the log says so.
-    """
-    if not _has_rules(keeper, database):
-        raise StartError("no rules are in force here; run: governance init")
-    if settings.rules_given:
-        book = load_book(settings.rules)
-        with database.reading() as tx:
-            same = keeper.fingerprint(tx) == book.fingerprint
-        if not same and settings.profile is Profile.PROD:
-            raise StartError(
-                "GOVERNANCE_RULES names other rules than those in force; draft them and let a second person "
-                "publish them (governance policy draft, then publish), or leave GOVERNANCE_RULES out"
-            )
-        if not same:
-            desk.establish(pack(settings.rules), book.fingerprint, "GOVERNANCE_RULES", clock())
-    try:
-        assert keeper.latest.book.grants
-    except RulesUnavailableError as error:
-        raise StartError(
-            f"the rules in force cannot be used by this program ({error}); after an upgrade: governance init"
-        ) from None

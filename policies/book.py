@@ -33,6 +33,7 @@ from policies.entries import (
 )
 from policies.grants import Vocabulary, read_grants
 from policies.lexicon import LexiconError, LexiconRule, load_lexicon
+from policies.oversight import NO_OVERSIGHT, Oversight, read_oversight
 from policies.reachability import unreachable
 from policies.resources import NO_RESOURCES, Resources, read_resources
 from policies.retention import NO_RETENTION, Retention, read_retention
@@ -49,9 +50,17 @@ FILES: Final = (
 )
 """The files of a rule folder beside its ``lexicon`` folder."""
 
-FURTHER: Final = ("resources.toml", "shadow.csv", "cases.toml", "calendar.toml", "retention.toml")
+FURTHER: Final = (
+    "resources.toml",
+    "shadow.csv",
+    "cases.toml",
+    "calendar.toml",
+    "retention.toml",
+    "oversight.toml",
+)
 """Files that a rule folder may have: further types of resources, rows that are only rehearsed, cases,
-deadlines with working days, and how long values are kept."""
+deadlines with working days, how long values are kept, and which accesses people look at. Only a folder with
+a ``resources.toml``, where households stay closed, may be without the last one."""
 
 BORROWED: Final = ("model.conf", "fields.toml", "purposes.toml", "limits.toml", "retention.toml")
 """What a folder with a ``resources.toml`` may leave to the packaged rules, and its lexicon with them.
@@ -93,6 +102,7 @@ class RuleBook:
     cases: tuple[Case, ...] = ()
     deadlines: Deadlines = NO_DEADLINES
     retention: Retention = NO_RETENTION
+    oversight: Oversight = NO_OVERSIGHT
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -156,6 +166,11 @@ def load_book(folder: Path) -> RuleBook:
     stored = {name: entry for name, entry in declared.fields.items() if entry.channel is None}
     path = _at(folder, files, "retention.toml")
     retention = read_retention(path, stored, declared.aims.purposes, faults)
+    oversight = NO_OVERSIGHT
+    if "oversight.toml" in files or "resources.toml" not in files:
+        path = _at(folder, files, "oversight.toml")
+        calendars = {calendar for calendar, _ in deadlines.years}
+        oversight = read_oversight(path, declared.roles, declared.aims.purposes, calendars, faults)
     if _fingerprint(rule_files(folder)) != before:
         faults.append(Fault(folder.name, 1, "a rule file changed while it was being read"))
     if faults:
@@ -179,6 +194,7 @@ def load_book(folder: Path) -> RuleBook:
         cases=cases,
         deadlines=deadlines,
         retention=retention,
+        oversight=oversight,
     )
 
 

@@ -40,6 +40,7 @@ class Prefix(StrEnum):
     HOLD = "hld_"
     SEARCH = "sch_"
     EXPORT = "exp_"
+    LIFT = "lft_"
 
 
 _UUID7: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"

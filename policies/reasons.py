@@ -168,6 +168,11 @@ class Reason(Enum):
         "判断所需的事实无法取得，按拒绝处理。",
         "A fact needed to decide is unavailable, so it is withheld.",
     )
+    BULK_LIMIT = (
+        "bulk_limit",
+        "一段时间内查看的人数已达上限；请稍后再试，或请主管批准临时提高上限。",
+        "You have seen as many people as you may for now; try later, or ask a supervisor for a higher limit.",
+    )
     NO_BASIS_TO_COLLECT = (
         "no_basis_to_collect",
         "没有收集该信息的依据。",

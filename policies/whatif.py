@@ -225,6 +225,7 @@ def _beside(old: RuleBook, new: RuleBook) -> Iterator[str]:
         ("purposes", dict(old.purposes), dict(new.purposes)),
         ("bases", old.bases, new.bases),
         ("limits", old.limits, new.limits),
+        ("oversight", old.oversight, new.oversight),
         ("lexicon", old.lexicon, new.lexicon),
         ("resources", old.resources, new.resources),
         ("cases", _signed(old), _signed(new)),

@@ -80,6 +80,7 @@ _MADE: Final[Mapping[str, Callable[[Living], str]]] = {
     "search": happenings.search_kept,
     "ready_export": export_story.ready_export,
     "waiting_export": export_story.waiting_export,
+    "lift": happenings.limit_asked,
 }
 """What is made to happen first where a path names it; each returns the id."""
 

@@ -255,6 +255,13 @@ def held(house: Living) -> str:
     )
 
 
+def limit_asked(house: Living) -> str:
+    """Let 王敏 ask to see 100 people an hour for two hours; return the request's id."""
+    desk = house.service.log.oversight.lifting
+    caller, who = office_acts(world.WANG_MIN).caller, ActorId(world.WANG_MIN.id)
+    return desk.ask(caller, who, 100, 320, 2, "系统迁移核对", new_id(Prefix.REQUEST), house.clock())
+
+
 HAPPENINGS: Final[Mapping[str, Callable[[Living], None]]] = {
     "end_guardian": _end_guardian,
     "end_assignment": _end_assignment,

@@ -24,6 +24,7 @@ from governance.identity import Caller, Scope
 from governance.problems import Problem, ProblemError, language_of
 from governance.replay import Once
 from governance.rulekeeping import RulesUnavailableError
+from governance.times import rfc3339
 from governance.wiring import Service
 from policies.identifiers import Prefix
 from policies.reasons import Reason
@@ -195,8 +196,10 @@ def field_body(field: FieldAnswer, spoken: str) -> dict[str, object]:
 
 
 def answer_body(answer: Answer, spoken: str) -> dict[str, object]:
-    """Return an answer as a body."""
+    """Return an answer as a body; ``retry_at`` where a limit withheld something until then."""
+    waits = {} if answer.retry_at is None else {"retry_at": rfc3339(answer.retry_at)}
     return {
+        **waits,
         "decision_id": answer.decision_id,
         "entry_id": answer.entry_id,
         "receipt": answer.receipt,

@@ -62,8 +62,15 @@ async def read(request: Request, form: ReadForm) -> Response:
     spoken = access.language(request)
     body = access.answer_body(answer, spoken)
     if answer.shows_nothing:
-        raise ProblemError(Problem.WITHHELD, extra=body)
+        raise ProblemError(Problem.WITHHELD, extra=body, retry_after=_wait(request, answer))
     return access.as_json(body)
+
+
+def _wait(request: Request, answer: Answer) -> int | None:
+    """Return in how many whole seconds a limit has room again, at least one; None where no limit spoke."""
+    if answer.retry_at is None:
+        return None
+    return max(1, -(-(answer.retry_at - access.service_of(request).clock()) // 1000))
 
 
 @router.post("/checks", operation_id="check", summary="Decide without data, one ask or up to 100")

@@ -15,30 +15,21 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from audit import ledger
 from governance.acting import On
 from governance.api import access
+from governance.api.oversight import compliance_officer, judged
 from governance.approvalrecords import Asked
-from governance.approving import OFFICE, ApprovalEndedError, NoSuchApprovalError
-from governance.emergencies import (
-    LONGEST_NOTE,
-    Judgement,
-    NoSuchReviewError,
-    ReviewClosedError,
-    WaitingReview,
-)
+from governance.approving import ApprovalEndedError, NoSuchApprovalError
 from governance.explaining import short
 from governance.identity import Caller
 from governance.ladder import field_title, listed, purpose_title
+from governance.lifting import Lift
 from governance.pages import caller_of, form_of, language, page_route, render, see_other
 from governance.problems import Problem, ProblemError
+from governance.reviewing import LONGEST_NOTE, Figures, Judgement, WaitingReview
 from governance.wiring import Service
 from policies.identifiers import Prefix, pattern
 from policies.terms import Action
 
 _HERE: Final = "/console/access-reviews"
-
-
-async def compliance_officer(request: Request) -> Caller:
-    """Authenticate a compliance officer; for everybody else there is no such page."""
-    return await access.signed_in_office(request, frozenset({OFFICE}))
 
 
 router = APIRouter(prefix="/console", route_class=page_route(compliance_officer), include_in_schema=False)
@@ -59,33 +50,39 @@ class Wish:
     own: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    reviews: list[WaitingReview]
+    figures: Figures
+    lifts: list[Lift]
+    wishes: list[Wish]
+
+
 @router.get("/access-reviews")
 async def waiting(request: Request, done: Annotated[str, Query(max_length=60)] = "") -> Response:
-    """Show the emergencies that wait for a judgement, with their reasons, and the access asked for."""
+    """Show the accesses that wait for a judgement, with their reasons, and what is asked for."""
     service, caller, spoken = access.service_of(request), caller_of(request), language(request)
-    reviews, wishes = await access.in_store(request, lambda: _both(service, caller, request, spoken))
+    page = await access.in_store(request, lambda: _page(service, caller, request, spoken))
     return render(
         request,
         "access_reviews.html",
         caller=caller,
-        reviews=reviews,
-        wishes=wishes,
+        page=page,
         done=bool(done),
         longest=LONGEST_NOTE,
         short=short,
     )
 
 
-def _both(
-    service: Service, caller: Caller, request: Request, spoken: str
-) -> tuple[list[WaitingReview], list[Wish]]:
-    policy = service.rules.book.fingerprint
-    request_id = access.request_id_of(request)
-    reviews = service.emergencies.waiting(caller, request_id, policy, service.clock())
+def _page(service: Service, caller: Caller, request: Request, spoken: str) -> _Page:
+    request_id, now, room = access.request_id_of(request), service.clock(), service.log.oversight
+    reviews, _ = room.reviews.waiting(caller, request_id, now)
+    lifts = room.lifting.waiting(caller, request_id, now)
     with service.database.reading() as tx:
         asked = service.approving.uncleared(tx, service.clock())
         names = ledger.names_of(tx, [one.subject_id for one in asked])
-    return reviews, [_wish(service, one, names, caller, spoken) for one in asked]
+    wishes = [_wish(service, one, names, caller, spoken) for one in asked]
+    return _Page(reviews, room.reviews.figures(now), lifts, wishes)
 
 
 def _wish(service: Service, asked: Asked, names: Mapping[str, bytes], caller: Caller, spoken: str) -> Wish:
@@ -107,31 +104,32 @@ def _wish(service: Service, asked: Asked, names: Mapping[str, bytes], caller: Ca
 async def judge(
     request: Request, review_id: Annotated[str, Path(pattern=pattern(Prefix.REVIEW))]
 ) -> Response:
-    """Close a review with a judgement and a note; then show what is left."""
+    """Judge an access, or claim it to work on it alone; then show what is left."""
     service, caller = access.service_of(request), caller_of(request)
+    desk, request_id, now = service.log.oversight.reviews, access.request_id_of(request), service.clock()
     form = await form_of(request)
+    if form.get("judgement") == "claim":
+        await judged(request, lambda: desk.claim(caller, review_id, request_id, now))
+        return see_other(f"{_HERE}?done={review_id}")
     judgement = next((one for one in Judgement if one == form.get("judgement")), None)
     note = form.get("note", "").strip()
     if judgement is None or not note or len(note) > LONGEST_NOTE:
         raise ProblemError(Problem.INVALID_REQUEST)
-    try:
-        await access.in_store(
-            request,
-            lambda: service.emergencies.close(
-                caller,
-                review_id,
-                judgement,
-                note,
-                request_id=access.request_id_of(request),
-                policy=service.rules.book.fingerprint,
-                now=service.clock(),
-            ),
-        )
-    except NoSuchReviewError:
-        raise ProblemError(Problem.NOT_FOUND) from None
-    except ReviewClosedError:
-        raise ProblemError(Problem.CONFLICT) from None
+    await judged(request, lambda: desk.decide(caller, review_id, judgement, note, request_id, now))
     return see_other(f"{_HERE}?done={review_id}")
+
+
+@router.post("/limit-lifts/{lift_id}")
+async def lift(request: Request, lift_id: Annotated[str, Path(pattern=pattern(Prefix.LIFT))]) -> Response:
+    """Grant or refuse a higher limit; then show what is left."""
+    service, caller = access.service_of(request), caller_of(request)
+    answer = (await form_of(request)).get("answer")
+    if answer not in ("grant", "refuse"):
+        raise ProblemError(Problem.INVALID_REQUEST)
+    desk, request_id, now = service.log.oversight.lifting, access.request_id_of(request), service.clock()
+    grant = answer == "grant"
+    await judged(request, lambda: desk.decide(caller, lift_id, grant=grant, request_id=request_id, now=now))
+    return see_other(f"{_HERE}?done={lift_id}")
 
 
 @router.post("/approvals/{approval_id}")

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from governance.acting import On
 from governance.api import access
-from governance.console.accesses import compliance_officer
+from governance.api.oversight import compliance_officer
 from governance.erasing import NoSuchMemberError
 from governance.explaining import short
 from governance.holds import HeldError, NoSuchHoldError, StandingHold

@@ -32,7 +32,9 @@ from governance.asking import Answer
 from governance.decision import decide_fields
 from governance.explaining import explain_decision
 from governance.grounds import Facts
+from governance.reviewing import Judgement
 from policies.entries import Grant
+from policies.identifiers import Prefix
 from policies.plan import compile_plan
 from policies.reasons import Reason
 from policies.terms import (
@@ -57,6 +59,7 @@ READ: dict[str, Any] = {
     "on_behalf_of": world.DOCTOR_CHEN.id,
 }
 EMERGENCY = {"emergency": {"reason": FALLEN}}
+SECOND_OFFICER = world.Office("second_officer", Prefix.STAFF, "合规官 吴方", world.OFFICER.roles)
 OPENED = "show emergency_access"
 
 
@@ -320,7 +323,7 @@ def test_an_officer_hears_the_reason_after_that_is_on_record_and_the_member_sees
     assert (answer.status_code, FALLEN in answer.text) == (503, False)
 
 
-def test_a_review_is_closed_once_with_a_judgement_and_a_note(house: Living, wire: Wire) -> None:
+def test_an_emergency_is_closed_once_by_two_who_each_leave_a_note(house: Living, wire: Wire) -> None:
     review = emergency(house)
     path = f"/console/access-reviews/{review}"
     for form in (
@@ -333,15 +336,24 @@ def test_a_review_is_closed_once_with_a_judgement_and_a_note(house: Living, wire
     assert (done.status_code, done.headers["location"]) == (303, f"/console/access-reviews?done={review}")
     assert post(house, wire, world.OFFICER, path, "judgement=justified&note=ok").status_code == 409
     ((_, _, decision, state, _),) = reviews(house)
+    assert state == "second"
+    assert house.log()[-1].act == "review.first.unjustified"
+    second, desk = office_acts(SECOND_OFFICER).caller, house.service.log.oversight.reviews
+    desk.decide(second, review, Judgement.UNJUSTIFIED, "ask the ward", "req", house.clock())
+    ((_, _, decision, state, _),) = reviews(house)
     assert state == "unjustified"
     entry = house.log()[-1]
     assert (entry.act, entry.resource, entry.corr) == ("review.unjustified", review, decision)
+    assert post(house, wire, world.OFFICER, path, "judgement=justified&note=ok").status_code == 409
     assert FALLEN not in page_of(house, wire)
-    ((note,),) = house.sql("SELECT note FROM access_review")
-    assert b"fallen" not in bytes(note)
+    ((first, note),) = house.sql("SELECT first_note, note FROM access_review")
+    assert b"fallen" not in bytes(first)
     with house.service.database.reading() as tx:
-        opened = house.service.gate._opening.open_alone(tx, review, "access_review", bytes(note), "note")
-    assert opened == "nobody had fallen"
+        opened = [
+            house.service.gate._opening.open_alone(tx, review, "access_review", bytes(words), column)
+            for words, column in ((first, "first_note"), (note, "note"))
+        ]
+    assert opened == ["nobody had fallen", "ask the ward"]
 
 
 def test_nobody_reviews_a_read_of_their_own(house: Living, wire: Wire) -> None:

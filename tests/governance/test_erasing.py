@@ -25,7 +25,8 @@ from governance.rights import NoSuchRequestError
 from governance.rightsdeciding import Step
 from governance.rightsrecords import Right, Status
 from governance.showing import Prompt
-from governance.wiring import StartError, assemble
+from governance.starting import StartError
+from governance.wiring import assemble
 from policies.identifiers import Prefix, new_id
 from policies.terms import ActorId, HouseholdId, MemberId, SubjectId
 

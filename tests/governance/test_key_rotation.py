@@ -18,7 +18,8 @@ from audit.publishing import NotPublishedError, Standing
 from audit.verdicts import Exit, What
 from governance.__main__ import main
 from governance.checkpoints import Checkpoints
-from governance.wiring import StartError, assemble
+from governance.starting import StartError
+from governance.wiring import assemble
 from redaction.keys import KeyRing, KeyRingError
 from redaction.logkeys import LogKeys
 

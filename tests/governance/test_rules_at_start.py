@@ -12,7 +12,8 @@ import pytest
 from living import Living, settings_of
 
 from governance.settings import Profile
-from governance.wiring import Service, StartError, assemble, initialise
+from governance.starting import StartError
+from governance.wiring import Service, assemble, initialise
 from policies.archive import ArchiveError, pack, texts_of, unpack
 from policies.book import BookError, fingerprint, packaged_rules
 

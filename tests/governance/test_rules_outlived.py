@@ -10,7 +10,8 @@ import pytest
 from living import Living
 
 from governance import world
-from governance.wiring import StartError, assemble, initialise
+from governance.starting import StartError
+from governance.wiring import assemble, initialise
 from policies.archive import pack
 from policies.book import BookError, fingerprint, load_book, packaged_rules
 from policies.terms import ActorId

@@ -8,7 +8,8 @@ import pytest
 from living import Living
 
 from governance.settings import Profile
-from governance.wiring import StartError, assemble, open_database
+from governance.starting import StartError
+from governance.wiring import assemble, open_database
 
 
 @pytest.mark.parametrize("seeded_copy", ["postgres"], indirect=True)

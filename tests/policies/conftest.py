@@ -25,7 +25,7 @@ terms = ["最佳"]
 
 def copy_rules(folder: Path) -> Path:
     (folder / "lexicon").mkdir(parents=True)
-    for name in (*FILES, "cases.toml", "retention.toml"):
+    for name in (*FILES, "cases.toml", "calendar.toml", "retention.toml", "oversight.toml"):
         shutil.copyfile(packaged_rules() / name, folder / name)
     (folder / "lexicon" / "claims.toml").write_text(ONE_LEXICON_RULE, encoding="utf-8")
     return folder
