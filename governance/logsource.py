@@ -96,7 +96,7 @@ class LogSource:
 
     def source(self, size: int) -> Source:
         """Return the log as it was signed at ``size``."""
-        key = self._checkpoints.key
+        key = self._checkpoints.key_at(size)
         return Source(self._leaves, self._tile, self._checkpoints.note_at(size), key.name, key.text, size)
 
     def _leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
