@@ -19,6 +19,7 @@ from audit import ed25519
 from audit.bundlecheck import BundleReport, Known, Policy, check_bundle
 from audit.note import MAX_NOTE, Check, NoteError, parse_key
 from audit.policyfile import parse_policy, pinned
+from audit.spelling import visible
 from audit.verdicts import Exit
 
 _SELF: Final = (
@@ -136,7 +137,8 @@ def lines(found: BundleReport) -> list[str]:
     report, manifest = found.report, found.manifest
     told = []
     if manifest is not None:
-        told.append(f"{manifest.origin}  {manifest.first}–{manifest.end}  /  {report.size}")
+        # The name comes with the bundle: as it is, it could move the cursor and write over what follows.
+        told.append(f"{visible(manifest.origin)}  {manifest.first}–{manifest.end}  /  {report.size}")
     for one in report.findings:
         told += [f"✗ {one.sentence('zh')}", f"  {one.sentence('en')}"]
     if report.first is not None:
