@@ -71,11 +71,15 @@ def policy_of(chosen: argparse.Namespace) -> Policy | None:
     try:
         if chosen.key is not None:
             return pinned(parse_key(chosen.key))
-        return None if chosen.policy is None else parse_policy(_read(chosen.policy))
+        policy = None if chosen.policy is None else parse_policy(_read(chosen.policy))
     except NoteError as error:
         raise UsageError(f"--key: {error}") from None
     except ValueError as error:
         raise UsageError(f"--policy: {error}") from None
+    if policy is not None and not policy.logs:
+        # It would be satisfied by a checkpoint that no log has signed.
+        raise UsageError("--policy: the file names no log whose signature counts; add a line: log KEY")
+    return policy
 
 
 def _read(path: Path) -> str:
