@@ -19,6 +19,7 @@ from audit import ed25519
 from audit.bundlecheck import BundleReport, Known, Policy, check_bundle
 from audit.note import MAX_NOTE, Check, NoteError, parse_key
 from audit.policyfile import parse_policy, pinned
+from audit.spelling import visible
 from audit.verdicts import Exit
 
 _SELF: Final = (
@@ -70,11 +71,15 @@ def policy_of(chosen: argparse.Namespace) -> Policy | None:
     try:
         if chosen.key is not None:
             return pinned(parse_key(chosen.key))
-        return None if chosen.policy is None else parse_policy(_read(chosen.policy))
+        policy = None if chosen.policy is None else parse_policy(_read(chosen.policy))
     except NoteError as error:
         raise UsageError(f"--key: {error}") from None
     except ValueError as error:
         raise UsageError(f"--policy: {error}") from None
+    if policy is not None and not policy.logs:
+        # It would be satisfied by a checkpoint that no log has signed.
+        raise UsageError("--policy: the file names no log whose signature counts; add a line: log KEY")
+    return policy
 
 
 def _read(path: Path) -> str:
@@ -136,7 +141,8 @@ def lines(found: BundleReport) -> list[str]:
     report, manifest = found.report, found.manifest
     told = []
     if manifest is not None:
-        told.append(f"{manifest.origin}  {manifest.first}–{manifest.end}  /  {report.size}")
+        # The name comes with the bundle: as it is, it could move the cursor and write over what follows.
+        told.append(f"{visible(manifest.origin)}  {manifest.first}–{manifest.end}  /  {report.size}")
     for one in report.findings:
         told += [f"✗ {one.sentence('zh')}", f"  {one.sentence('en')}"]
     if report.first is not None:

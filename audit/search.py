@@ -199,7 +199,7 @@ _FITS: Final[Mapping[Qualifier, Callable[[str], object]]] = {
     Qualifier.ACTOR: _is_actor,
     Qualifier.MEMBER: _is_person(Prefix.MEMBER),
     Qualifier.HOUSEHOLD: _is_person(Prefix.HOUSEHOLD),
-    **dict.fromkeys(DOTTED, _WORD),
+    **dict.fromkeys(DOTTED, lambda value: _WORD(value) and _names_nobody(value)),
     Qualifier.DECISION: lambda value: value in set(Verdict) or kind_of(value) is Prefix.DECISION,
     Qualifier.CONSENT: _is_id(Prefix.CONSENT),
     Qualifier.KIND: lambda value: value in set(Kind),

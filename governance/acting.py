@@ -6,19 +6,22 @@ on record and is never claimed, and that unknown and not theirs are one error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import bindparam, or_, select
 
 from audit import ledger
-from audit.entry import ActorType, Party, Verdict
+from audit.entry import PSEUDONYM_BYTES, ActorType, Party, Verdict
 from consent import registry
 from consent.events import Capacity
 from consent.listing import Consent
+from governance import subjects
 from governance.identity import Caller
 from governance.records import RelationRow
+from governance.subjects import Hold
 from governance.testimony import Said, of_own_say, party
 from policies.identifiers import Prefix
 from policies.terms import ActorId, Relation, SubjectId
@@ -112,6 +115,17 @@ def evidence_of(on: On) -> Mapping[str, str]:
     return {"request": on.request_id, "via": via}
 
 
+def names_for(tx: Transaction, people: Collection[str]) -> Mapping[str, bytes]:
+    """Return the name in the log of each of those who act or are acted for.
+
+    Who was erased may still withdraw, and gets a name that is kept nowhere: nobody erases them again.
+    """
+    rows = subjects.rows_of(tx, [SubjectId(one) for one in people], Hold.NONE)
+    erased = {str(one.id) for one in rows.values() if not one.active}
+    names = ledger.pseudonyms(tx, set(people) - erased)
+    return names | {one: os.urandom(PSEUDONYM_BYTES) for one in erased}
+
+
 def log_act(
     tx: Transaction,
     act: str,
@@ -129,9 +143,9 @@ def log_act(
     ``on`` is None for the operator at the command line.
     """
     if on is None:
-        names, caller, person = ledger.pseudonyms(tx, {subject}), OPERATOR, ""
+        names, caller, person = names_for(tx, {subject}), OPERATOR, ""
     else:
-        names = ledger.pseudonyms(tx, {subject} if on.for_itself else {subject, on.member})
+        names = names_for(tx, {subject} if on.for_itself else {subject, on.member})
         caller, person = party(on.caller.actor_id, names), on.member
     request = "" if on is None else on.request_id
     said = Said(act, caller, person, subject, resource, purpose, request)

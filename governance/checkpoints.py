@@ -126,6 +126,17 @@ class Checkpoints:
         """The key that verifies the log's checkpoints."""
         return self.known_keys()[-1]
 
+    def key_at(self, size: int) -> Key:
+        """Return the key that verifies the checkpoint of this size, which another may have followed since.
+
+        Raises:
+            LogError: no key of the ring signs one of this size.
+        """
+        for key in self.known_keys():
+            if key.may_sign(size):
+                return key
+        raise ledger.LogError("no key of the log signs a checkpoint of this size")
+
     def examine(self) -> Standing:
         """Say whether the database's log extends what was last signed."""
         hands = partial(self._signing, self._origin())

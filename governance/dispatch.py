@@ -20,7 +20,7 @@ from audit.entry import Entry
 from audit.sequencing import Recorded
 from governance import cadence, facts, replay, testimony
 from governance.asking import RecipientAnswer, SendAsk, Unrecorded
-from governance.database import Database
+from governance.database import Database, OpenTransaction
 from governance.decision import decide_send
 from governance.gate import CANNOT_RECORD, known_of, names_of
 from governance.grounds import Facts, SendDecision
@@ -135,7 +135,7 @@ class Dispatch:
 
     def _again(
         self,
-        tx: Transaction,
+        tx: OpenTransaction,
         rules: Rules,
         ask: SendAsk,
         message_id: str,
@@ -148,8 +148,10 @@ class Dispatch:
             screened.outcome(audience_of(fact))
         names = {name: one for one, name in names_of(tx, ask.recipients).items()}
         ledger.integrate(tx, now)  # what was said the first time may still be waiting for its place
+        found = ledger.entries_of(tx, message_id)
+        tx.commit()  # a place that was rolled back would be somebody else's by the time it is told
         answers = []
-        for index, entry in ledger.entries_of(tx, message_id):
+        for index, entry in found:
             recipient = names.get(entry.subjects[0]) if entry.subjects else None
             if entry.message is None or recipient is None:
                 continue

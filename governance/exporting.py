@@ -23,6 +23,7 @@ from governance.explaining import explain_decision
 from governance.exportparts import Part
 from governance.ladder import field_title
 from governance.languages import noted, saying
+from governance.logbook import NotAssuredError
 from governance.rights import entry_of_step
 from governance.rightsrecords import Request
 from governance.rightswishes import concerns
@@ -184,6 +185,10 @@ def _record(service: Service, on: On, subject: SubjectId, answers: Sequence[Answ
         )
         receipt = ledger.append(tx, [entry])[0]
         tx.commit()
+    try:  # what was asked to be corrected may say anything, health included
+        service.gate.await_gravest(receipt.index, receipt.entry_id)
+    except NotAssuredError:
+        raise NotExportedError from None
     return receipt.index
 
 

@@ -125,6 +125,16 @@ class Gate:
                 found[at] = one
         return found
 
+    def await_gravest(self, index: int, entry_id: str) -> None:
+        """Wait until an entry is as sure as the gravest category asks: what it tells of may be of any.
+
+        Raises:
+            NotAssuredError: it is not; nothing may be revealed.
+        """
+        levels = {field.record for field in self._keeper.latest.book.fields.values()}
+        gravest = max(levels, key=list(Assurance).index, default=Assurance.COMMITTED)
+        self._book.assure(gravest, [Recorded(entry_id, index)])
+
     def foresee(
         self, tx: Transaction, asks: Sequence[Ask], now: int
     ) -> list[tuple[FieldDecision, ...] | None]:

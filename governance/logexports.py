@@ -38,6 +38,7 @@ from governance.logsource import LogSource, Run, Survey, accepting, decoded
 from governance.replay import Once
 from governance.rulekeeping import RuleKeeper
 from governance.times import rfc3339
+from governance.witnessing import Joined
 from policies.identifiers import Prefix, new_id
 from policies.transaction import Transaction
 
@@ -84,11 +85,12 @@ class LogExports:
         keeper: RuleKeeper,
         checkpoints: Checkpoints,
         settle: Callable[[], None],
+        joined: Joined,
     ) -> None:
         self._database = database
         self._settle = settle
         self._keeper = keeper
-        self._source = LogSource(database, checkpoints)
+        self._source = LogSource(database, checkpoints, joined)
 
     def ask(self, caller: Caller, wish: Wish, request_id: str, now: int, once: Once | None) -> Asked:
         """Ask for an export; it is ready at once, or waits for a second officer where it is large.

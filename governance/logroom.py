@@ -55,11 +55,11 @@ def furnished(
     return LogRoom(
         checkpoints=checkpoints,
         witnessing=witnessing,
-        proofs=Proofs(database, checkpoints, book.settle),
+        proofs=Proofs(database, checkpoints, book.settle, witnessing.joined),
         book=book,
         search=LogSearch(database, keeper, opening, book.settle),
         saved=SavedSearches(database),
-        exports=LogExports(database, keeper, checkpoints, book.settle),
+        exports=LogExports(database, keeper, checkpoints, book.settle, witnessing.joined),
         pruning=LogPruning(database, keeper),
         oversight=overseeing(database, keeper, opening, key, book.settle),
     )

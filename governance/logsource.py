@@ -16,12 +16,13 @@ from audit import ledger, reading
 from audit.bundle import Accept, DamagedLogError, Source
 from audit.entry import MAX_SUBJECTS, Entry, EntryRefusedError, decode
 from audit.ledger import LogError
-from audit.note import Checkpoint
+from audit.note import Checkpoint, NoteError
 from audit.publishing import NotPublishedError
 from audit.records import AuditEntry
 from governance.checkpoints import Checkpoints
 from governance.database import Database
 from governance.exportfilter import Filter
+from governance.witnessing import Joined
 
 _entry = AuditEntry.__table__.c
 _SPAN: Final = select(func.min(_entry.leaf_index), func.max(_entry.leaf_index)).where(
@@ -56,9 +57,10 @@ class Survey(NamedTuple):
 class LogSource:
     """Reads the log for exports. Stateless."""
 
-    def __init__(self, database: Database, checkpoints: Checkpoints) -> None:
+    def __init__(self, database: Database, checkpoints: Checkpoints, joined: Joined) -> None:
         self._database = database
         self._checkpoints = checkpoints
+        self._joined = joined
 
     def head(self, now: int) -> Checkpoint:
         """Return the signed head that an export is taken from, signed now where there is a newer state.
@@ -95,9 +97,19 @@ class LogSource:
         return first, end
 
     def source(self, size: int) -> Source:
-        """Return the log as it was signed at ``size``."""
-        key = self._checkpoints.key
-        return Source(self._leaves, self._tile, self._checkpoints.note_at(size), key.name, key.text, size)
+        """Return the log as it was signed at ``size``, by its key and by the witnesses so far.
+
+        Raises:
+            LogError: the note of that size is missing or damaged.
+        """
+        key = self._checkpoints.key_at(size)
+        note = self._checkpoints.note_at(size)
+        try:
+            with self._database.reading() as tx:
+                note = self._joined(tx, size, note)
+        except NoteError:
+            raise LogError("the checkpoint of this size cannot be read") from None
+        return Source(self._leaves, self._tile, note, key.name, key.text, size)
 
     def _leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         return reading.leaves(self._database.reading, end, first)

@@ -29,7 +29,7 @@ from consent.events import Capacity
 from consent.facts import above
 from consent.listing import consents_in
 from governance import announcing, subjects, testimony
-from governance.acting import NoSuchConsentError, On, evidence_of, guardian_for, log_act
+from governance.acting import NoSuchConsentError, On, evidence_of, guardian_for, log_act, names_for
 from governance.announcing import Told
 from governance.database import Database, OpenTransaction
 from governance.identity import Caller
@@ -216,7 +216,7 @@ class OptingOut:
             if subject not in subjects.change(tx, [subject]):
                 return None
             since = registry.opt_out(tx, subject, purpose, actor, now)
-            names = ledger.pseudonyms(tx, {subject})
+            names = names_for(tx, {subject})
             through = _LINK if caller is None else party(caller.actor_id, names)
             said = Said("consent.withdrawn", through, subject, subject, "", purpose, request_id)
             entry = testimony.of_own_say(said, names, self._keeper.fingerprint(tx), now)

@@ -21,6 +21,7 @@ from governance.acting import On
 from governance.checkpoints import Checkpoints
 from governance.concerning import Seen, seen_by
 from governance.database import Database
+from governance.witnessing import Joined
 from policies.terms import SubjectId
 from policies.transaction import Transaction
 
@@ -39,18 +40,23 @@ class BeyondError(ValueError):
 class Proofs:
     """Proofs and tiles of the one log."""
 
-    def __init__(self, database: Database, checkpoints: Checkpoints, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, checkpoints: Checkpoints, settle: Callable[[], None], joined: Joined
+    ) -> None:
         self._database = database
         self._checkpoints = checkpoints
         self._settle = settle
+        self._joined = joined
 
     def newest(self, now: int) -> Signed:
         """Return the newest published checkpoint, the first one made now if there is none.
 
+        Its note bears the lines of the witnesses that have signed it by now.
+
         Raises:
             NotSignedError: there is none and none could be made.
         """
-        return self._covering(-1, now)
+        return self._with_witnesses(self._covering(-1, now))
 
     def health(self) -> tuple[int, Signed | None]:
         """Return the size of the log and its newest checkpoint."""
@@ -70,7 +76,7 @@ class Proofs:
             index = which if isinstance(which, int) else proving.index_of(tx, which)
             if index is None or index >= ledger.head(tx).size:
                 return None
-        signed = self._covering(index, now)
+        signed = self._with_witnesses(self._covering(index, now))
         with self._database.reading() as tx:
             return proof.write(proving.inclusion_proof(tx, index, None, signed))
 
@@ -86,7 +92,7 @@ class Proofs:
             seen = seen_by(tx, member, index)
         if seen is None:
             return None
-        signed = self._covering(index, now)
+        signed = self._with_witnesses(self._covering(index, now))
         leaf = encode(seen.entry)
         with self._database.reading() as tx:
             found = proving.inclusion_proof(tx, index, leaf_hash(leaf), signed)
@@ -122,6 +128,10 @@ class Proofs:
     def _signed_size(tx: Transaction) -> int:
         signed = proving.newest(tx)
         return 0 if signed is None else signed.checkpoint.size
+
+    def _with_witnesses(self, signed: Signed) -> Signed:
+        with self._database.reading() as tx:
+            return signed._replace(note=self._joined(tx, signed.checkpoint.size, signed.note))
 
     def _covering(self, index: int, now: int) -> Signed:
         for _ in range(_TRIES):

@@ -82,13 +82,19 @@ class RightsDeciding:
         self._gate = gate
 
     def queue(self, on: On, now: int) -> list[Waiting]:
-        """Return what waits, the most urgent first; that it was read is on record before."""
+        """Return what waits, the most urgent first; that it was read is on record before.
+
+        Raises:
+            NotAssuredError: the log could not be signed, and a correction may say anything, health included.
+        """
         with self._database.transaction() as tx:
             waiting = rightsrecords.queue(tx)
             names = ledger.pseudonyms(tx, sorted({one.subject_id for one in waiting}))
             about = tuple(dict.fromkeys(names[one.subject_id] for one in waiting))
-            ledger.append(tx, [self._reading(tx, on, about, now)])
+            receipt = ledger.append(tx, [self._reading(tx, on, about, now)])[0]
             tx.commit()
+        if any(one.kind is Right.RECTIFICATION for one in waiting):
+            self._gate.await_gravest(receipt.index, receipt.entry_id)
         with self._database.reading() as tx:
             return [
                 Waiting(

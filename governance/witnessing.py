@@ -71,6 +71,10 @@ class Telling:
     result: str
 
 
+Joined = Callable[[Transaction, int, str], str]
+"""Returns the note of a checkpoint of this size with the lines of the witnesses that have signed it."""
+
+
 class Target(Protocol):
     """A witness or a copy. ``tell`` takes as long as its own deadline lets it, and holds nothing."""
 

@@ -21,6 +21,7 @@ from governance.asking import Answer, Broken, FieldAnswer, NotYours, Reply, Unre
 from governance.collecting import Collector
 from governance.database import StoreError
 from governance.identity import Caller, Scope
+from governance.logbook import NotAssuredError
 from governance.problems import Problem, ProblemError, language_of
 from governance.replay import Once
 from governance.rulekeeping import RulesUnavailableError
@@ -81,7 +82,7 @@ def _told() -> Iterator[None]:
         yield
     except RulesUnavailableError:
         raise ProblemError(Problem.RULES_UNAVAILABLE) from None
-    except StoreError:
+    except (StoreError, NotAssuredError):
         raise ProblemError(Problem.CANNOT_RECORD) from None
 
 

@@ -24,7 +24,8 @@ from bundle_making import (
     spelt_line,
 )
 
-from audit.bundlefile import CHECKPOINT, CSV, HASHES, JSONL, MANIFEST, PROOF
+from audit import bundlemain
+from audit.bundlefile import CHECKPOINT, CSV, HASHES, JSONL, MANIFEST, PROOF, parse_manifest
 from audit.bundlerows import Rows
 from audit.verdicts import Exit, What
 
@@ -193,6 +194,18 @@ def test_every_cut_is_noticed() -> None:
     data = whole()
     for end in range(0, len(data), 97):
         assert checked(data[:end]).report.exit is not Exit.OK
+
+
+@pytest.mark.parametrize("sign", ["\x1b[2K", "\n", "\r", "\x9b2K", "\u202e"])
+def test_a_name_that_would_write_over_the_result_is_shown_and_not_obeyed(sign: str) -> None:
+    def rename(text: bytes) -> bytes:
+        told = parse_manifest(text.decode())
+        return told._replace(origin=f"a{sign}b").text.encode()
+
+    said = bundlemain.lines(checked(changed(whole(), MANIFEST, rename)))
+    assert said[0].startswith(f"a\\u{ord(sign[0]):04x}")
+    assert all(line.replace("\n", "").isprintable() for line in said)
+    assert not any("\n" in line for line in said[:2])
 
 
 def test_the_log_of_the_tests_is_in_order() -> None:

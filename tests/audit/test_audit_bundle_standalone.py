@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "noise.zip").write_bytes(data[:900])
     (tmp_path / "policy").write_text(f"log {a_signer(seed=8).key.text}\nquorum none\n")
+    (tmp_path / "nobody").write_text("quorum none\n")
     (tmp_path / "known").write_text(log.note(300))
     (tmp_path / "later").write_text(small_log(SIZE + 5).note())
     return tmp_path
@@ -89,6 +90,7 @@ def test_it_ends_with_the_code_of_the_contract_and_says_why(
         ("export.zip", "--key", "nonsense"),
         ("export.zip", "--policy", "export.zip"),
         ("export.zip", "--policy", "nowhere"),
+        ("export.zip", "--policy", "nobody"),
         ("export.zip", "--policy", "policy", "--key", a_signer().key.text),
         ("export.zip", "--known", "nowhere"),
         ("export.zip", "--nonsense"),

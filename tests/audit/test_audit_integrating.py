@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 from audit_making import LI, NOW, ORIGIN, WANG, Insider, a_read, in_threads
 from sqlalchemy import text
+from sqlalchemy.sql import Executable
 
 from audit import ledger
 from audit.entry import Entry, Kind, Verdict, decode
@@ -16,7 +17,7 @@ from audit.reading import leaves, verify_database
 from audit.sequencing import BATCH, Recorded
 from audit.verdicts import Exit
 from governance.database import Database, StoreError
-from policies.transaction import Transaction
+from policies.transaction import Row, Transaction
 
 only_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -110,6 +111,41 @@ def test_more_than_one_batch_keeps_its_order_and_its_search_copies(log: Database
     assert entries(log) == many
     with log.reading() as tx:
         assert [index for index, _ in ledger.accesses(tx, LI, None, 3)] == [BATCH + 9, BATCH + 8, BATCH + 7]
+
+
+class Outrun:
+    """A transaction beside which another writer commits one more entry after each thing it reads."""
+
+    concurrent = True
+
+    def __init__(self, tx: Transaction, write: Callable[[], None]) -> None:
+        self._tx, self._write = tx, write
+
+    def rows(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> Sequence[Row]:
+        found = self._tx.rows(statement, parameters)
+        self._write()
+        return found
+
+    def run(
+        self, statement: Executable, parameters: Mapping[str, object] | Sequence[Mapping[str, object]]
+    ) -> int:
+        return self._tx.run(statement, parameters)
+
+
+@only_postgres
+def test_whoever_holds_the_head_lets_it_go_although_others_write_as_fast(log: Database) -> None:
+    record(log, a_read())
+    others = [a_read(number) for number in range(1, 40)]
+
+    def write() -> None:
+        if others:
+            record(log, others.pop())
+
+    with log.transaction() as tx:
+        ledger.integrate(Outrun(tx, write), NOW)
+        tx.commit()
+    assert others
+    assert integrate(log) == len(entries(log)) == 40 - len(others)
 
 
 @only_postgres

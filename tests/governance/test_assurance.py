@@ -15,11 +15,15 @@ from living import Living, Wire
 
 from audit.sequencing import Recorded
 from governance import world
+from governance.acting import On
 from governance.asking import Answer, Reply, Unrecorded
+from governance.exporting import export
+from governance.identity import Caller
 from governance.logbook import NotAssuredError, _Turns
 from policies.archive import pack
 from policies.book import load_book, packaged_rules
-from policies.terms import Assurance, Effect, FieldName
+from policies.identifiers import Prefix
+from policies.terms import ActorId, Assurance, Effect, FieldName, SubjectId
 
 HEALTH, PLAIN = FieldName("blood_pressure"), FieldName("name")
 
@@ -73,6 +77,30 @@ def test_without_a_signature_no_health_value_is_told_and_the_entry_stays(house: 
     # We over-report and never under-report: the decision that told nothing is in the log.
     assert [entry.act for entry in house.log()[size:]] == ["read", "read"]
     assert isinstance(read(house, HEALTH), Answer)
+
+
+def test_a_correction_is_shown_to_an_officer_under_a_signed_checkpoint_only(
+    house: Living, wire: Wire
+) -> None:
+    wish = {"kind": "rectification", "values": {HEALTH: "150/95"}}
+    cookie = f"governance_session={house.sign_in(world.GRANDMOTHER)}"
+    assert wire.post("/v1/me/requests", wish, cookie=cookie).status_code == 201
+    officer, before = house.sign_in(world.OFFICER), house.size()
+    aside = lose_the_lock_store(house)
+    refused = wire.get("/console/rights", session=officer)
+    assert refused.status_code == 503
+    assert "150/95" not in refused.text
+    aside.replace(house.settings.lock_store)
+    assert "150/95" in wire.get("/console/rights", session=officer).text
+    assert signed(house) >= before + 2
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_the_entry_of_an_export_is_signed_before_the_export_is_given(house: Living) -> None:
+    on = On(Caller(ActorId(world.GRANDMOTHER.id), Prefix.MEMBER), ActorId(world.GRANDMOTHER.id), "")
+    given = export(house.service, on, SubjectId(world.GRANDMOTHER.id), "en", house.clock())
+    assert isinstance(given["receipt"], int)
+    assert signed(house) > given["receipt"]
 
 
 def test_the_wire_answers_503_and_reveals_nothing(house: Living, wire: Wire) -> None:

@@ -28,7 +28,7 @@ from governance.showing import Prompt
 from governance.starting import StartError
 from governance.wiring import assemble
 from policies.identifiers import Prefix, new_id
-from policies.terms import ActorId, HouseholdId, MemberId, SubjectId
+from policies.terms import ActorId, HouseholdId, MemberId, Purpose, SubjectId
 
 
 def test_nothing_leads_to_an_erased_member_and_the_log_still_verifies(house: Living) -> None:
@@ -71,6 +71,16 @@ def test_withdrawals_of_an_erased_member_are_accepted_and_grants_are_not(house: 
         )
     with pytest.raises(NoSuchRequestError):
         ask(house, Right.ACCESS, by=on, evidence="counter-2026-11")
+
+
+def test_who_withdraws_after_the_erasure_gets_no_new_name_in_the_log(house: Living) -> None:
+    consent = happenings.consent_of(house, world.ZHANG_LI, "marketing.direct")
+    link = house.service.opting_out.links.make(SubjectId(world.ZHANG_LI.id), Purpose("marketing.direct"))
+    erase(house)
+    house.service.consenting.withdraw(passed_on(world.ZHANG_LI), consent, house.clock())
+    assert house.service.opting_out.by_link(link, "", house.clock()) is not None
+    assert [entry.act for entry in house.log()[-2:]] == ["consent.withdrawn", "consent.withdrawn"]
+    assert left_of(house, world.ZHANG_LI)["subject_pseudonym"] == 0
 
 
 def test_what_an_erased_guardian_agreed_to_for_a_child_holds_no_longer(house: Living) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterable
 
@@ -10,7 +11,9 @@ from bundle_story import entries_of
 from export_story import SECOND, as_caller, ask, checked, fetched, waiting_export, with_second_officer
 from living import DAY, START, Living, Wire
 
+from audit import checkpoint
 from audit.bundle import DamagedLogError
+from audit.bundlecheck import check_bundle
 from audit.entry import Entry, Kind
 from audit.ledger import LogError
 from audit.verdicts import Exit
@@ -269,6 +272,20 @@ def test_a_log_that_does_not_fit_its_signature_is_not_exported(house: Living, wi
     assert (answer.status_code, answer.json()["code"]) == (503, "cannot_record")
     with pytest.raises(LogError):
         ask(house, world.OFFICER)
+
+
+@ON_SQLITE
+def test_an_export_that_is_fetched_after_the_key_changed_names_the_key_that_signed_it(house: Living) -> None:
+    asked = ask(house, world.OFFICER, Run(0, 30))
+    old, new, _ = house.service.log.checkpoints.rotate(house.clock())
+    _, pieces = house.service.log.exports.fetch(as_caller(world.OFFICER), asked.id, "", house.clock())
+    data = b"".join(pieces)
+    alone = check_bundle(io.BytesIO(data), checkpoint.check)
+    assert (alone.report.exit, alone.manifest and alone.manifest.key) == (Exit.OK, old.text)
+    later = ask(house, world.OFFICER, Run(0, 30))
+    _, pieces = house.service.log.exports.fetch(as_caller(world.OFFICER), later.id, "", house.clock())
+    alone = check_bundle(io.BytesIO(b"".join(pieces)), checkpoint.check)
+    assert (alone.report.exit, alone.manifest and alone.manifest.key) == (Exit.OK, new.text)
 
 
 @ON_SQLITE

@@ -12,9 +12,16 @@ import pytest
 from happenings import NOBODY, consent_of, withdraw
 from living import DAY, MINUTE, Living, Wire
 
-from audit.entry import Verdict
+from audit import ledger
+from audit.entry import Entry, Kind, Verdict
 from governance import seeding, world
-from policies.terms import SubjectId
+from governance.asking import SendAsk
+from governance.dispatch import Sent
+from governance.identity import Caller
+from governance.logexports import OPERATOR
+from governance.replay import once_of
+from policies.identifiers import Prefix, new_id
+from policies.terms import ActorId, Channel, Purpose, SubjectId
 
 CLEAN = "【张家小铺】周末绘本八折，拒收请回复R"
 HELD = "【张家小铺】请加微信 wxabc12345 领取礼品，拒收请回复R"
@@ -246,3 +253,29 @@ def test_what_a_sender_may_not_do_is_told_with_all_reasons(house: Living, wire: 
         outcome = told(send(house, wire, world.ZHANG_LI.id, purpose=purpose))
         assert outcome == {world.ZHANG_LI.id: "refuse unknown_purpose"}
     assert SubjectId(world.ZHANG_LI.id) in outcome
+
+
+@pytest.mark.parametrize("seeded_copy", ["postgres"], indirect=True)
+def test_a_message_sent_twice_names_the_place_that_its_entry_keeps(house: Living) -> None:
+    """The repeat gives the entry its place, and somebody who drew an earlier number commits after it."""
+    ask = SendAsk(
+        Caller(ActorId(world.SENDER.id), Prefix.SERVICE),
+        new_id(Prefix.MESSAGE),
+        Channel.SMS,
+        Purpose("marketing.direct"),
+        CLEAN,
+        (SubjectId(world.ZHANG_LI.id),),
+        "",
+    )
+    once = once_of("k1", b"body")
+    other = Entry(house.clock(), Kind.AUDIT, "log.read", Verdict.PERMIT, OPERATOR)
+    with house.service.database.transaction() as slow:
+        ledger.record(slow, [other])
+        house.service.dispatch.send(ask, house.clock(), once)
+        again = house.service.dispatch.send(ask, house.clock(), once)
+        slow.commit()
+    assert isinstance(again, Sent)
+    house.service.log.settle()
+    with house.service.database.reading() as tx:
+        places = ledger.places_of(tx, [one.entry_id for one in again.recipients])
+    assert {one.entry_id: one.receipt for one in again.recipients} == places
