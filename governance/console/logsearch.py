@@ -42,7 +42,7 @@ _VERDICTS: Final = {
     Verdict.REFUSE: noted("无法判定"),
     Verdict.ERROR: noted("出错"),
 }
-_REASONS: Final = frozenset(one.value for one in Reason)
+_REASONS: Final = {one.value: one for one in Reason}
 _HEX: Final = 32
 _FAULTS: Final = {
     Fault.TOO_LONG: noted("查询太长。"),
@@ -152,7 +152,7 @@ def _called(name: Qualifier, value: str, labels: Labels, spoken: str) -> str:
     if name is Qualifier.PURPOSE:
         return purpose_title(value, labels.book, spoken)
     if name is Qualifier.REASON and value in _REASONS:
-        return Reason(value).sentence(spoken)
+        return _REASONS[value].sentence(spoken)
     if name is Qualifier.ACTOR and len(value) == _HEX and value not in labels.actors:
         return saying(spoken)("成员 %(name)s", name=short(value))
     return labels.actors.get(value, value)
