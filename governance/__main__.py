@@ -13,6 +13,7 @@ from pathlib import Path
 
 from audit.ledger import LogError
 from audit.lockstore import LockStoreError
+from audit.verdicts import Exit
 from governance import auditcommands, commands, consentcommands, retentioncommands, rulecommands
 from governance.commands import FAILED, USAGE
 from governance.database import SchemaError, StoreError
@@ -32,7 +33,6 @@ _EXPECTED = (
     BookError,
     LogError,
     LockStoreError,
-    StoreError,
     TwinDistributionsError,
     NothingToTamperError,
     WitnessHomeError,
@@ -87,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         add("retention", retentioncommands.run, "delete what has been kept long enough, in batches")
     )
     _add_notice(names.add_parser("notice", help="what people are told: list and publish it"), spoken)
-    auditcommands.add_to(names.add_parser("audit", help="the log: verify it from its bytes"), spoken)
+    auditcommands.add_to(
+        names.add_parser("audit", help="the log: verify, search, export, review and witness it"), spoken
+    )
     return parser
 
 
@@ -123,25 +125,39 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--rounds", type=int, default=10, help="rounds of traffic for play")
 
 
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(words)
+    except SystemExit as left:
+        if left.code == USAGE and list(words[:2]) == ["audit", "verify"]:
+            raise SystemExit(int(Exit.USAGE)) from None
+        raise
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     # A log line or a page in Chinese must not depend on the terminal's locale.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    chosen = _parser().parse_args(arguments)
+    chosen = _parsed(sys.argv[1:] if arguments is None else arguments)
+    # ``audit verify`` says with 1 and 2 what was found: what keeps it from looking has codes of its own.
+    failed, usage = getattr(chosen, "failed", FAILED), getattr(chosen, "usage", USAGE)
     try:
         return int(chosen.run(chosen))
     except SettingsError as error:
         print(error, file=sys.stderr)
-        return USAGE
+        return int(usage)
+    except StoreError as error:
+        print(f"governance {chosen.command}: the database: {error}; see: governance doctor", file=sys.stderr)
+        return int(failed)
     except _EXPECTED as error:
         print(f"governance {chosen.command}: {error}", file=sys.stderr)
-        return FAILED
+        return int(failed)
     except BrokenPipeError:
         # The reader has seen enough (``| head``); close quietly instead of complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return int(failed)
     except KeyboardInterrupt:
         return 130
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 from audit import bundlemain
 from audit.verdicts import Exit
@@ -24,15 +25,20 @@ from governance import (
 from governance.checkpoints import Checkpoints
 from governance.wiring import load_ring, open_database
 
+_CODES: Final = (
+    "Exit codes: 0 as it should be, 1 altered, 2 rolled back or cut, 3 forked, 4 not signed as it must be, "
+    "5 incomplete or not to be checked (no key ring, no database), 6 usage."
+)
+
 
 def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> None:
     """Declare the subcommands."""
     names = audit.add_subparsers(dest="what", required=True, metavar="WHAT")
     text = "check the whole log from its bytes"
-    one = names.add_parser("verify", help=text, description=text, parents=[spoken])
+    one = names.add_parser("verify", help=text, description=text, epilog=_CODES, parents=[spoken])
     one.add_argument("--bundle", type=Path, metavar="FILE", help="check this export, not the log here")
     bundlemain.add_options(one)
-    one.set_defaults(run=verify)
+    one.set_defaults(run=verify, failed=int(Exit.INCOMPLETE), usage=int(Exit.USAGE))
     keycommands.add_to(names.add_parser("rotate-key", help="replace the log's signing key", parents=[spoken]))
     witnesscommands.add_to(names.add_parser("witness", help="who vouches that the log only grows"), spoken)
     text = "whose which fields an actor or a key's holder could have seen, or anybody in a span of time"

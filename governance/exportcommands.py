@@ -10,8 +10,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from audit import bundlemain, checkpoint, standalone
 from audit.bundle import DamagedLogError
@@ -52,10 +53,15 @@ def export_log(chosen: argparse.Namespace) -> int:
         return commands.USAGE
     service = assemble(commands.settings())
     try:
-        run, pieces = service.log.exports.by_operator(
-            wish, service.clock(), _Progress(), policy, ocsf=chosen.format == "ocsf"
-        )
-        _write(chosen.out, pieces)
+        # The file is made first: an export that is on record and then has no place is a reading in vain.
+        with _new_file(chosen.out) as file:
+            run, pieces = service.log.exports.by_operator(
+                wish, service.clock(), _Progress(), policy, ocsf=chosen.format == "ocsf"
+            )
+            file.writelines(pieces)
+    except OSError as error:
+        print(f"无法写入文件 / the file cannot be written: {error.strerror}", file=sys.stderr)
+        return commands.FAILED
     except (UnfitRunError, UnfitQueryError) as error:
         print(error, file=sys.stderr)
         return commands.USAGE
@@ -96,12 +102,14 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path} cannot be read") from None
 
 
-def _write(path: Path, pieces: Iterator[bytes]) -> None:
-    """Write a file that is there whole or not at all, and that nobody else may read."""
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that is there whole or not at all, and that nobody else may read."""
     part = path.with_name(f"{path.name}.part")
+    begun = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # another's part stays untouched
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.writelines(pieces)
+        with os.fdopen(begun, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.rename(path)

@@ -112,6 +112,8 @@ INQUIRE: Final = (
     .where(_c.id == bindparam("review"))
     .values(
         state=INQUIRY,
+        # What waited for a second officer still needs two, however it ends: an inquiry is no way round them.
+        two_people=case((_c.state == SECOND, 1), else_=_c.two_people),
         first_by=null(),
         first_at=null(),
         first_verdict="",

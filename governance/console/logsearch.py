@@ -5,7 +5,6 @@ The same question as ``GET /v1/audit/entries``, and logged the same before the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -13,15 +12,19 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 
+from audit.entry import Verdict
 from audit.search import LONGEST, Fault, Qualifier, Query, SearchError, Term, parse
 from governance.api import access
 from governance.api.auditlog import cursors_of, reader_of
 from governance.console.decisions import Row, officer, row_of
 from governance.entrybody import labels_for
+from governance.explaining import short
+from governance.ladder import Labels, purpose_title
 from governance.languages import noted, saying
 from governance.logsearch import Found
 from governance.pages import caller_of, language, page_route, render
 from governance.problems import Problem, ProblemError
+from policies.reasons import Reason
 
 _HERE: Final = "/console/audit"
 _PAGE: Final = 40
@@ -33,6 +36,14 @@ _TITLES: Final = {
     Qualifier.REASON: noted("理由"),
     Qualifier.ACTOR: noted("操作者"),
 }
+_VERDICTS: Final = {
+    Verdict.PERMIT: noted("允许"),
+    Verdict.DENY: noted("拒绝"),
+    Verdict.REFUSE: noted("无法判定"),
+    Verdict.ERROR: noted("出错"),
+}
+_REASONS: Final = {one.value: one for one in Reason}
+_HEX: Final = 32
 _FAULTS: Final = {
     Fault.TOO_LONG: noted("查询太长。"),
     Fault.TOO_MANY_TERMS: noted("条件太多。"),
@@ -86,7 +97,7 @@ async def audit(
         )
         labels = labels_for(service, found.page.hits)
         rows = [row_of(hit.index, hit.entry, labels, spoken) for hit in found.page.hits]
-        return found, rows, _counts(found, question, labels.actors, spoken)
+        return found, rows, _counts(found, question, labels, spoken)
 
     found, rows, counts = await access.aside(work)
     following = found.page.next
@@ -113,23 +124,38 @@ def _shown(request: Request, status: int, **context: object) -> Response:
     return render(request, "audit.html", status, caller=caller_of(request), **(nothing | context))
 
 
-def _counts(
-    found: Found, question: Query, actors: Mapping[str, str], spoken: str
-) -> list[tuple[str, list[Count]]]:
+def _counts(found: Found, question: Query, labels: Labels, spoken: str) -> list[tuple[str, list[Count]]]:
     if found.facets is None:
         return []
     say = saying(spoken)
+
+    def called(name: Qualifier, value: str) -> str:
+        return _called(name, value, labels, spoken)
+
     return [
         (
             say(title),
             [
-                Count(value, actors.get(value, value), count, _address(_with(question, name, value)))
+                Count(value, called(name, value), count, _address(_with(question, name, value)))
                 for value, count in found.facets.counts[name][:_SHOWN]
             ],
         )
         for name, title in _TITLES.items()
         if found.facets.counts[name]
     ]
+
+
+def _called(name: Qualifier, value: str, labels: Labels, spoken: str) -> str:
+    """Return what people call a value; an action is its own word, as one writes it in a query."""
+    if name is Qualifier.DECISION:
+        return saying(spoken)(_VERDICTS[Verdict(value)])
+    if name is Qualifier.PURPOSE:
+        return purpose_title(value, labels.book, spoken)
+    if name is Qualifier.REASON and value in _REASONS:
+        return _REASONS[value].sentence(spoken)
+    if name is Qualifier.ACTOR and len(value) == _HEX and value not in labels.actors:
+        return saying(spoken)("成员 %(name)s", name=short(value))
+    return labels.actors.get(value, value)
 
 
 def _with(question: Query, name: Qualifier, value: str) -> Query:

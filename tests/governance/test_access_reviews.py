@@ -234,12 +234,22 @@ def test_an_inquiry_keeps_a_review_open_and_begins_it_anew(house: Living) -> Non
     review = opened(house)
     decide(house, review, Judgement.UNJUSTIFIED)
     assert decide(house, review, Judgement.INQUIRY, OTHER) == "inquiry"
-    assert decide(house, review, Judgement.JUSTIFIED) == "justified"
+    assert decide(house, review, Judgement.JUSTIFIED) == "second"
     assert [e.act for e in house.log()][-3:] == [
         "review.first.unjustified",
         "review.inquiry",
-        "review.justified",
+        "review.first.justified",
     ]
+
+
+def test_no_officer_takes_a_colleagues_objection_away_alone_by_asking_for_an_inquiry(house: Living) -> None:
+    review = opened(house)
+    decide(house, review, Judgement.UNJUSTIFIED)
+    decide(house, review, Judgement.INQUIRY, OTHER)
+    assert decide(house, review, Judgement.JUSTIFIED, OTHER) == "second"
+    with pytest.raises(ReviewClosedError):
+        decide(house, review, Judgement.JUSTIFIED, OTHER)
+    assert decide(house, review, Judgement.UNJUSTIFIED) == "unjustified"
 
 
 def test_while_one_officer_works_on_a_review_no_other_does_until_the_lease_ends(house: Living) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -141,10 +141,23 @@ def test_what_cannot_be_done_is_told_with_its_code_and_nothing_is_left_behind(
 
 
 def test_an_export_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
-    def broken() -> object:
+    def broken() -> Iterator[bytes]:
         yield b"half"
         raise RuntimeError
 
-    with pytest.raises(RuntimeError):
-        exportcommands._write(tmp_path / "out.zip", broken())  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError), exportcommands._new_file(tmp_path / "out.zip") as file:
+        file.writelines(broken())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_made_is_told_before_anything_is_on_record(
+    house: Living, command: Command, tmp_path: Path
+) -> None:
+    size, part = house.size(), tmp_path / "b.zip.part"
+    code, _, err = command("audit", "export", "--out", str(tmp_path / "missing" / "a.zip"))
+    assert (code, err.count("\n")) == (1, 1)
+    part.write_bytes(b"another export, not done yet")
+    code, _, err = command("audit", "export", "--out", str(tmp_path / "b.zip"))
+    assert (code, err.count("\n")) == (1, 1)
+    assert part.read_bytes() == b"another export, not done yet"
+    assert house.size() == size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 import pytest
 from bundle_story import entries_of
@@ -254,6 +255,32 @@ def test_a_body_that_asks_for_nothing_sensible_is_told_where(house: Living, wire
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"]
     assert acts(house.log()) == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "query",
+    ["created:>=2026-01-01", "action:consent.* -reason:no_consent", "created:<2099-01-31T09:00+08:00",
+     f"-actor:{world.OFFICER.id}", f"-member:{world.ZHANG_LI.id}", 'request:"a b"', "kind：change"],
+)  # fmt: skip
+def test_what_a_search_takes_an_export_takes_and_both_find_as_many(
+    house: Living, wire: Wire, query: str
+) -> None:
+    session, size = house.sign_in(world.OFFICER), house.size()
+    asked = wire.post(HERE, {"first": 0, "end": size, "query": query}, cookie=f"governance_session={session}")
+    assert asked.status_code == 201
+    address = "/v1/audit/entries?" + urlencode({"q": f"{query} index:<{size}", "limit": 200})
+    assert len(wire.get(address, session=session).json()["entries"]) == asked.json()["entries"]
+
+
+@ON_SQLITE
+def test_an_export_says_where_its_query_is_wrong_as_a_search_does(house: Living, wire: Wire) -> None:
+    cookie = f"governance_session={house.sign_in(world.OFFICER)}"
+    told = wire.post(HERE, {"first": 0, "query": "kind:change what"}, cookie=cookie).json()
+    assert (told["errors"], told["position"]) == (
+        [{"pointer": "/query", "code": "qualifier_missing"}],
+        12,
+    )
 
 
 @ON_SQLITE

@@ -66,12 +66,14 @@ def test_a_log_verifies_until_one_byte_of_it_is_changed_and_then_the_entry_is_na
     assert f"first bad index: {document['first_bad_index']}" in spoken.out.splitlines()
 
 
-@pytest.mark.parametrize("words", [("serve",), ("audit", "verify"), ("explain", "dec_unknown")])
+@pytest.mark.parametrize(
+    ("words", "code"), [(("serve",), 1), (("audit", "verify"), 5), (("explain", "dec_unknown"), 1)]
+)
 def test_a_command_that_lacks_a_deployment_says_how_to_make_one(
-    governance: Governance, words: tuple[str, ...]
+    governance: Governance, words: tuple[str, ...], code: int
 ) -> None:
     refused = governance(*words)
-    assert refused.code == 1
+    assert refused.code == code
     assert "governance init" in refused.err
 
 
@@ -86,6 +88,22 @@ def test_a_misspelt_setting_is_a_usage_error_that_names_it(
         "GOVERNANCE_PROFLE",
         "GOVERNANCE_HOEM",
     }
+
+
+def test_what_keeps_verify_from_looking_is_told_from_what_it_finds(
+    governance: Governance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert governance("init").code == 0
+    for what, code in (("verify", 6), ("search", 2)):
+        with pytest.raises(SystemExit) as left:
+            governance("audit", what, "--nonsense")
+        assert left.value.code == code
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    away = governance("audit", "verify")
+    assert away.code == 5
+    assert "governance doctor" in away.err
+    monkeypatch.setenv("GOVERNANCE_HOEM", "x")
+    assert governance("audit", "verify").code == 6
 
 
 def test_the_doctor_says_what_is_not_well(governance: Governance) -> None:
