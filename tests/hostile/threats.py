@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
@@ -58,7 +58,7 @@ def signed(service: Service, now: int, reads: int = 3) -> int:
 
 
 def grown_twice(house: Living) -> tuple[int, int]:
-    """Two checkpoints, the second of a longer log; the last entry before each is a read that was permitted."""
+    """Two checkpoints, the second of a longer log; before each stands a read that was permitted."""
     first = signed(house.service, house.clock())
     house.clock.advance(1_000)
     return first, signed(house.service, house.clock())
@@ -123,7 +123,7 @@ class Story:
 
     def checkpoint(self, size: int) -> Checkpoint:
         hashes = [leaf_hash(one) for one in self.leaves[:size]]
-        return Checkpoint(self.signer.name, size, root(extend(EMPTY, hashes)))
+        return Checkpoint(self.signer.key.name, size, root(extend(EMPTY, hashes)))
 
     def note(self, size: int) -> str:
         return sign(self.signer, self.checkpoint(size))
@@ -155,7 +155,7 @@ def tell_otherwise(house: Living, insider: Insider, signer: Signer) -> None:
     insider.rebuild()
     size = int(insider.one("SELECT size FROM audit_head"))
     top = bytes(insider.one("SELECT root FROM audit_head"))
-    note = sign(signer, Checkpoint(signer.name, size, top))
+    note = sign(signer, Checkpoint(signer.key.name, size, top))
     insider.run("DELETE FROM audit_checkpoint")
     insider.run("INSERT INTO audit_checkpoint (size, note, t) VALUES (:s, :n, 0)", s=size, n=note)
     connection = connection_to(house.settings.lock_store)
@@ -252,10 +252,12 @@ class TinyDisk:
                 self._tell(one)
 
 
-def environment_of(house: Living, **more: str) -> Mapping[str, str]:
+def environment_of(house: Living, **more: str) -> dict[str, str]:
     """What the commands of this house are told by their environment."""
     return {"GOVERNANCE_HOME": str(house.settings.home), "GOVERNANCE_DATABASE_URL": house.url, **more}
 
 
 Deed = Callable[[Insider, int, int], object]
 """What an insider does to a log that was signed at two sizes."""
+Governance = Callable[..., Ran]
+"""Runs a command of the house; ``url`` names another database than the house's own."""
