@@ -204,9 +204,9 @@ def test_a_lock_store_that_names_no_log_leaves_no_signature_that_counts(
 
 
 FORGE = (
-    "CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-    """ NEW.leaf = convert_to(replace(convert_from(NEW.leaf, 'UTF8'), '"permit"', '"deny"'), 'UTF8');"""
-    " RETURN NEW; END $$",
+    """CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+       NEW.leaf = convert_to(replace(convert_from(NEW.leaf, 'UTF8'), '"permit"', '"deny"'), 'UTF8');
+       RETURN NEW; END $$""",
     "CREATE TRIGGER forge BEFORE INSERT ON audit_pending FOR EACH ROW EXECUTE FUNCTION forge()",
 )
 """Changes every leaf in the moment in which it is left to be placed."""
@@ -301,11 +301,14 @@ def test_a_log_told_anew_on_every_disk_of_the_house_contradicts_the_officers_lap
     assert pull() == (0, "OK")
     insider = Insider(house.service.database)
     insider.alter(second - 1)
+    insider.run("UPDATE audit_entry SET dec = 'deny' WHERE leaf_index = :at", at=second - 1)
     threats.tell_otherwise(house, insider, stolen)
+    assert governance("audit", "reindex").code == 0
     assert governance("audit", "verify").code == 0
     assert pull() == (3, "FORK")
-    insider.remove(first, second)
+    insider.remove(first, second + 9)
     threats.tell_otherwise(house, insider, stolen)
+    assert governance("audit", "reindex").code == 0
     assert governance("audit", "verify").code == 0
     assert pull() == (2, "ROLLBACK")
 

@@ -157,6 +157,7 @@ def tell_otherwise(house: Living, insider: Insider, signer: Signer) -> None:
     top = bytes(insider.one("SELECT root FROM audit_head"))
     note = sign(signer, Checkpoint(signer.key.name, size, top))
     insider.run("DELETE FROM audit_checkpoint")
+    insider.run("DELETE FROM audit_subject WHERE leaf_index >= :s", s=size)
     insider.run("INSERT INTO audit_checkpoint (size, note, t) VALUES (:s, :n, 0)", s=size, n=note)
     connection = connection_to(house.settings.lock_store)
     connection.execute("UPDATE lock SET body = ?", (note,))
