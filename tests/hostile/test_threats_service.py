@@ -284,7 +284,7 @@ def test_no_payload_in_the_log_steers_what_shows_it(
         assert said.code == 0
         assert STEERING.findall(said.out) == []
     out = tmp_path / "export.zip"
-    exported = governance("audit", "export", "--first", str(first), "--end", str(size), "--out", str(out))
+    exported = governance("audit", "export", "--from", str(first), "--to", str(size), "--out", str(out))
     assert exported.code == 0
     with zipfile.ZipFile(out) as bundle:
         text = bundle.read("entries.csv").decode("utf-8-sig")
