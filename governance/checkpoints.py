@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, select
 from audit import copies, ledger, publishing, rotation
 from audit.checkpoint import Signer, open_checkpoint
 from audit.lockstore import LockStore, LockStoreError
-from audit.note import Checkpoint, Key, key_of
+from audit.note import Checkpoint, Key, is_name, key_of
 from audit.publishing import NotPublishedError, Published, Standing
 from audit.reading import verify_database
 from audit.records import AuditCheckpoint
@@ -78,6 +78,8 @@ class Checkpoints:
             LockStore.create(self._path, publishing.first_note(origin, signer))
 
     def _signing(self, origin: str) -> Signing:
+        if not is_name(origin):
+            raise ledger.LogError("the log's own name was changed")
         keys = self._ring.log_keys()
         first, retired = 0, []
         for one in keys.retired:
@@ -188,7 +190,19 @@ class Checkpoints:
     def verify(self) -> Report:
         """Check the whole log from its bytes."""
         lock = LockStore(self._path).body()
-        return verify_database(self._database.reading, self.known_keys(), lock)
+        return verify_database(self._database.reading, self._keys_beside(lock), lock)
+
+    def _keys_beside(self, lock: str) -> tuple[Key, ...]:
+        """Return the known keys; where no head says of which log, the note outside does."""
+        try:
+            return self.known_keys()
+        except ledger.LogError:
+            origin = lock.partition("\n")[0]
+        if not is_name(origin):
+            return ()  # neither side says which log this is: no signature counts
+        signing = self._signing(origin)
+        with self._database.reading() as tx:
+            return rotation.terms_of(tx, ledger.NEWEST, signing).keys
 
     def altered_copies(self) -> list[copies.Difference]:
         """Return where columns and indexes disagree with the leaves they were made from."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
+from audit.spelling import visible
 from governance import databaseroles, seeding
 from governance.erasureledger import ErasureLedger
 from governance.settings import Profile, Settings, SettingsError, read_settings
@@ -31,8 +32,9 @@ def settings() -> Settings:
 
 
 def say(chosen: argparse.Namespace, document: object, text: str) -> None:
-    """Print the text, or the document where JSON was asked for."""
-    print(json.dumps(document, ensure_ascii=False) if chosen.json else text)
+    """Print the text, or the document where JSON was asked for; nothing in either steers a terminal."""
+    said = json.dumps(document, ensure_ascii=False) if chosen.json else text
+    print("\n".join(map(visible, said.split("\n"))))
 
 
 def init(chosen: argparse.Namespace) -> int:
