@@ -94,7 +94,7 @@ class History(NamedTuple):
         if self.alarms:
             told.append(
                 f"⚠ 有 {self.alarms} 条记录在编入日志之前被改动，最早见序号 {self.first_alarm} / entries "
-                f"that were altered before they were placed: {self.alarms}, the first alarm at {self.first_alarm}"
+                f"altered before they were placed: {self.alarms}, the first alarm at {self.first_alarm}"
             )
         return told
 
