@@ -21,12 +21,14 @@ from audit.bundlefile import (
     MANIFEST,
     POLICY,
     PROOF,
+    PRUNED,
     VERIFIER,
     Manifest,
     proof_text,
 )
+from audit.bundlepruned import NONE, Excuse
 from audit.ranges import prove_range
-from audit.spelling import header, line, row
+from audit.spelling import header, line, pruned_line, row
 from audit.tiles import WIDTH, Fetch, TileError, node_reader
 from audit.tree import HASH_BYTES, leaf_hash
 
@@ -58,6 +60,8 @@ class Source(NamedTuple):
     origin: str
     key: str
     size: int
+    excuse: Excuse = NONE
+    """Which bodies may be missing, by the log's own statement."""
 
 
 class Order(NamedTuple):
@@ -113,7 +117,8 @@ class _Writing:
     def __init__(self, archive: ZipFile, source: Source, order: Order, progress: Progress) -> None:
         self._archive, self._source, self._order, self._progress = archive, source, order, progress
         self._chosen = bytearray(0 if order.accept is None else (order.end - order.first + 7) // 8)
-        self._count = 0
+        self._count = self._pruned = 0
+        self._held = -1, b""
 
     def run(self) -> Iterator[None]:
         order, source = self._order, self._source
@@ -130,6 +135,8 @@ class _Writing:
         yield from self._hashes()
         yield from self._lines()
         yield from self._rows()
+        if self._pruned:
+            self._small(PRUNED, source.excuse.text)
         self._small(MANIFEST, self._manifest())
         yield
 
@@ -145,6 +152,7 @@ class _Writing:
             order.accept is not None,
             order.filter,
             order.made_at,
+            self._pruned,
         ).text
 
     def _small(self, name: str, text: str) -> None:
@@ -174,7 +182,11 @@ class _Writing:
         accept, first = self._order.accept, self._order.first
         with self._long(JSONL) as member:
             for index, leaf in self._checked():
-                if accept is None or accept(index, leaf):
+                if leaf is None:
+                    self._pruned += 1
+                    if accept is None:
+                        member.write(pruned_line(index, self._hash(index)).encode())
+                elif accept is None or accept(index, leaf):
                     member.write(line(index, leaf).encode())
                     self._count += 1
                     if accept is not None:
@@ -185,11 +197,15 @@ class _Writing:
 
     def _rows(self) -> Iterator[None]:
         """Write the same entries again as a table: a ZIP takes one member after the other."""
-        order = self._order
+        order, gone = self._order, 0
         with self._long(CSV) as member:
             member.write(header().encode())
             for index, leaf in self._checked():
-                if self._is_chosen(index - order.first):
+                if leaf is None:
+                    gone += 1
+                    if gone > self._pruned:  # it went while the lines were written; ask again
+                        raise DamagedLogError(index)
+                elif self._is_chosen(index - order.first):
                     member.write(row(index, leaf).encode())
                 if not index % _STEP:
                     done = order.end - order.first + index - order.first
@@ -201,23 +217,31 @@ class _Writing:
         # What a filter takes may depend on names that are erased meanwhile: the first answer stands.
         return not self._chosen or bool(self._chosen[place >> 3] >> (place & 7) & 1)
 
-    def _checked(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the entries of the run, each held against its hash in the tiles."""
+    def _checked(self) -> Iterator[tuple[int, bytes | None]]:
+        """Yield the entries of the run, each held against its hash in the tiles; None: its body is gone."""
         order = self._order
-        wanted, packed = order.first, b""
+        wanted = order.first
         for index, leaf in self._source.leaves(order.first, order.end):
-            if index != wanted or index >= order.end:
-                raise DamagedLogError(wanted)
-            begin = max(order.first, index // WIDTH * WIDTH)
-            if index == begin:
-                packed = self._tile(index // WIDTH)
-            at = (index - begin) * HASH_BYTES
-            if leaf_hash(leaf) != packed[at : at + HASH_BYTES]:
-                raise DamagedLogError(index)
+            yield from self._gone(wanted, index)
+            if not wanted <= index < order.end or leaf_hash(leaf) != self._hash(index):
+                raise DamagedLogError(index if index < order.end else wanted)
             yield index, leaf
-            wanted += 1
-        if wanted != order.end:
-            raise DamagedLogError(wanted)
+            wanted = index + 1
+        yield from self._gone(wanted, order.end)
+
+    def _gone(self, first: int, end: int) -> Iterator[tuple[int, None]]:
+        """Yield the indexes of bodies that are gone by the log's own statement."""
+        for index in range(first, end):
+            if not self._source.excuse.covers(index):
+                raise DamagedLogError(index)
+            yield index, None
+
+    def _hash(self, index: int) -> bytes:
+        number = index // WIDTH
+        if self._held[0] != number:
+            self._held = number, self._tile(number)
+        at = (index - max(self._order.first, number * WIDTH)) * HASH_BYTES
+        return self._held[1][at : at + HASH_BYTES]
 
 
 def _member(name: str) -> ZipInfo:

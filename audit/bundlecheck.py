@@ -22,6 +22,7 @@ from audit.bundlefile import (
     MANIFEST,
     POLICY,
     PROOF,
+    PRUNED,
     VERIFIER,
     BundleError,
     BundleFile,
@@ -30,6 +31,7 @@ from audit.bundlefile import (
     parse_manifest,
     parse_proof,
 )
+from audit.bundlepruned import NONE, Excuse, read_excuse
 from audit.bundlerows import Rows
 from audit.note import Check, Checkpoint, NoteError, parse, parse_checkpoint, parse_key
 from audit.policyfile import pinned
@@ -67,6 +69,7 @@ class BundleReport(NamedTuple):
 
     ``pinned``: the signature was held against a key or policy from elsewhere. ``known``: how the bundle
     stands to the checkpoint kept earlier; OUTSIDE where that one lies beside the run and proves nothing here.
+    ``excuse`` is the log's own statement about bodies that are gone, as far as the bundle proves one.
     ``verifier`` is the SHA-256 of the bundle's ``verify.py`` in hex, which nobody has vouched for.
     """
 
@@ -75,6 +78,7 @@ class BundleReport(NamedTuple):
     pinned: bool
     known: Known
     verifier: str
+    excuse: Excuse = NONE
 
 
 class Told(NamedTuple):
@@ -116,12 +120,15 @@ class _Checking:
         self._verifier = ""
         self._signed = Checkpoint("", 0, EMPTY_ROOT)
         self._vouched = 0
+        self._excuse = NONE
+        self._pruned = 0
 
     def result(self) -> BundleReport:
         listed = tuple(self._findings.listed)
-        report = Report(self._signed.size, self._signed.root, self._vouched, listed, self._findings.count)
+        signed, count = self._signed, self._findings.count
+        report = Report(signed.size, signed.root, self._vouched, listed, count, self._pruned)
         pinned = self._policy is not None
-        return BundleReport(report, self._manifest, pinned, self._standing, self._verifier)
+        return BundleReport(report, self._manifest, pinned, self._standing, self._verifier, self._excuse)
 
     def run(self, file: BinaryIO) -> None:
         bundle = BundleFile(file)
@@ -132,6 +139,8 @@ class _Checking:
         if not self._signature(told) or not self._fits(manifest):
             return
         self._remember(told)
+        if text := bundle.text(PRUNED):
+            self._excuse = read_excuse(text, self._signed.size, self._signed.root)
         length = manifest.end - manifest.first
         if bundle.size(HASHES) != length * HASH_BYTES:
             self._findings.note(What.LEFT_OUT, manifest.first, manifest.end)
@@ -209,7 +218,7 @@ class _Checking:
             listed = seen = start(manifest.first, told.proof.left)
         except ValueError:
             listed = seen = None
-        rows = Rows(bundle, manifest, self._findings)
+        rows = Rows(bundle, manifest, self._findings, self._excuse)
         with bundle.stream(HASHES) as hashes:
             for first in range(manifest.first, manifest.end, BLOCK):
                 width = min(BLOCK, manifest.end - first)
@@ -220,6 +229,7 @@ class _Checking:
                 seen = None if seen is None or found is None else extend(seen, found)
             hashes.read(1)  # the end of the stream is where its checksum is compared
         rows.finish()
+        self._pruned = rows.pruned
         if self._known is not None and self._known.size == manifest.first and listed is not None:
             self._compare(self._known, root(start(manifest.first, told.proof.left)))
         fits = self._gives_root(listed, told.proof)

@@ -26,15 +26,18 @@ CSV: Final = "entries.csv"
 PROOF: Final = "range-proof.json"
 HASHES: Final = "leaf-hashes.bin"
 VERIFIER: Final = "verify.py"
+PRUNED: Final = "pruned.json"
+"""What shows that bodies which are missing are gone by the log's own statement; only where some are."""
 REQUIRED: Final = (VERIFIER, CHECKPOINT, PROOF, HASHES, JSONL, CSV, MANIFEST)
 """The members that every bundle has, in the order in which they are written."""
-_KNOWN: Final = frozenset({*REQUIRED, POLICY})
+_KNOWN: Final = frozenset({*REQUIRED, POLICY, PRUNED})
 _SMALL: Final = {
     MANIFEST: 64 * 1024,
     PROOF: 64 * 1024,
     POLICY: 64 * 1024,
     CHECKPOINT: MAX_NOTE,
     VERIFIER: 1 << 20,
+    PRUNED: 256 * 1024,
 }
 LONGEST_LINE: Final = 256 * 1024
 """A leaf has at most 16 KiB; in base64, decoded with every character escaped, and as a row it stays below."""
@@ -55,6 +58,12 @@ FILTERED: Final = {
     "and that these are unaltered. They cannot prove that every entry that fits the filter is given: no "
     "Merkle log proves the completeness of a filter.",
 }
+SHORTENED: Final = {
+    "zh": "其中有些记录的正文已按保存期限删除，日志自己的声明见 pruned.json；哈希保留，区间证明完整。"
+    "删除的正文不能再查看，也不会被筛选选中。",
+    "en": "Some bodies of this run were deleted under the retention; pruned.json has the log's statement. "
+    "Their hashes are kept and the range proof is complete. No filter finds a body that is gone.",
+}
 
 
 class BundleError(ValueError):
@@ -69,6 +78,7 @@ class Manifest(NamedTuple):
     """What a bundle says it is: entries ``[first, end)`` of a log signed at ``size``, all or some.
 
     ``key`` is the log's verifier key as the exporter states it; ``made_at`` a time for people.
+    ``pruned`` counts the bodies of the run that are gone under the retention.
     """
 
     origin: str
@@ -80,11 +90,16 @@ class Manifest(NamedTuple):
     filtered: bool
     filter: str
     made_at: str
+    pruned: int = 0
 
     @property
     def text(self) -> str:
         """The manifest in its one spelling."""
         tree = {"format": FORMAT, **self._asdict(), "statement": FILTERED if self.filtered else COMPLETE}
+        # Where nothing is gone nothing is said of it, as in bundles from before.
+        tree |= {"statement_pruned": SHORTENED} if self.pruned else {}
+        if not self.pruned:
+            del tree["pruned"]
         return json.dumps(tree, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -99,7 +114,10 @@ def parse_manifest(text: str) -> Manifest:
     kinds |= {"filtered": bool, "filter": str, "made_at": str}
     if not isinstance(tree, dict) or any(type(tree.get(name)) is not kind for name, kind in kinds.items()):
         raise BundleError("the manifest has another form")
-    told = Manifest(**{name: tree[name] for name in kinds})
+    pruned = tree.get("pruned", 0)
+    if type(pruned) is not int or not 0 <= pruned <= _LARGEST:
+        raise BundleError("the manifest has another form")
+    told = Manifest(**{name: tree[name] for name in kinds}, pruned=pruned)
     numbers = 0 <= told.first <= told.end <= _LARGEST and 0 <= told.size <= _LARGEST
     if not numbers or not 0 <= told.entries <= _LARGEST or told.text != text:
         raise BundleError("the manifest has another form")

@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn
 
 from audit import ed25519
 from audit.bundlecheck import BundleReport, Known, Policy, check_bundle
+from audit.bundlefile import Manifest
 from audit.note import MAX_NOTE, Check, NoteError, parse_key
 from audit.policyfile import parse_policy, pinned
 from audit.spelling import visible
@@ -37,8 +38,22 @@ _FILTERED: Final = (
     ),
 )
 _COMPLETE: Final = (
-    "连续的一段：{given} 条，没有缺少。",
-    "One unbroken run: {given} entries, none missing.",
+    "连续的一段：{run} 条，没有缺少。",
+    "One unbroken run: {run} entries, none missing.",
+)
+_SHORTENED: Final = (
+    "其中 {gone} 条的正文已按保存期限删除，哈希保留：日志自己在序号 {at} 如此声明，已核对。",
+    (
+        "Of these, {gone} bodies were deleted under the retention, their hashes kept: the log itself says so "
+        "at entry {at}, which was checked."
+    ),
+)
+_UNSEARCHED: Final = (
+    "导出方称有 {gone} 条正文已按保存期限删除，筛选无法查看；日志的声明（序号 {at}）允许至多 {most} 条。",
+    (
+        "The exporter says that {gone} bodies were deleted under the retention, so the filter could not look "
+        "at them; the log's own statement (entry {at}) allows for {most} at most."
+    ),
 )
 _KNOWN: Final = {
     Known.AGREES: ("与您留存的检查点一致。", "It agrees with the checkpoint that you kept."),
@@ -124,6 +139,8 @@ def document(found: BundleReport) -> dict[str, Any]:
         "run": None if manifest is None else {"first": manifest.first, "end": manifest.end},
         "entries": None if manifest is None else manifest.entries,
         "filtered": None if manifest is None else manifest.filtered,
+        "pruned": None if manifest is None else manifest.pruned,
+        "pruned_by_entry": found.excuse.statement,
         "key": "given" if found.pinned else "self-asserted",
         "verifier_sha256": found.verifier,
         "known_checkpoint": found.known.value,
@@ -154,8 +171,18 @@ def lines(found: BundleReport) -> list[str]:
             f"{sign} {sentence.format(run=run, given=manifest.entries)}"
             for sign, sentence in zip("✓ ", pattern)  # noqa: B905 (strict came with Python 3.10)
         ]
+        told += _gone(found, manifest)
     told += _KNOWN.get(found.known, ())
     return told if found.pinned else [*told, *_SELF]
+
+
+def _gone(found: BundleReport, manifest: Manifest) -> list[str]:
+    """Return what is to be told of bodies that are gone."""
+    if not manifest.pruned:
+        return []
+    pattern = _UNSEARCHED if manifest.filtered else _SHORTENED
+    most = found.excuse.most(manifest.first, manifest.end)
+    return [one.format(gone=manifest.pruned, at=found.excuse.statement, most=most) for one in pattern]
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,6 +13,7 @@ from base64 import b64decode
 from typing import Any, Final, NamedTuple
 
 from audit.bundlefile import CSV, JSONL, LONGEST_LINE, BundleFile, Manifest
+from audit.bundlepruned import Excuse
 from audit.spelling import header, line, row
 from audit.tree import leaf_hash
 from audit.verdicts import KEPT, Findings, What
@@ -24,17 +25,23 @@ _ROW: Final = re.compile(rb'"(0|[1-9][0-9]{0,18})",')
 
 
 class _Entry(NamedTuple):
-    """One line as it was read. ``leaf`` is None where the line cannot be read at all."""
+    """One line as it was read. ``leaf`` is None where the line cannot be read at all.
+
+    ``kept`` is the hash that stands for a body which is gone, None where the line is an entry's.
+    """
 
     place: int
     leaf: bytes | None
     honest: bool
+    kept: bytes | None = None
 
 
 class Rows:
     """Reads ``entries.jsonl`` and ``entries.csv`` side by side."""
 
-    def __init__(self, bundle: BundleFile, manifest: Manifest, findings: Findings) -> None:
+    def __init__(self, bundle: BundleFile, manifest: Manifest, findings: Findings, excuse: Excuse) -> None:
+        self._excuse = excuse
+        self.pruned = 0
         self._lines, self._table = bundle.stream(JSONL), bundle.stream(CSV)
         self._manifest, self._findings = manifest, findings
         self._next: _Entry | None = None
@@ -54,6 +61,9 @@ class Rows:
                 if not self._manifest.filtered:
                     self._findings.note(What.LEFT_OUT, index)
                 continue
+            if entry.kept is not None:
+                found.append(self._gone(entry.place, entry.kept, told))
+                continue
             self._count += 1
             hashed = b"" if entry.leaf is None else leaf_hash(entry.leaf)
             found.append(hashed)
@@ -64,14 +74,29 @@ class Rows:
             self._row(entry)
         return found if len(found) == len(hashes) else None
 
+    def _gone(self, index: int, kept: bytes, told: bytes) -> bytes:
+        """Judge a line that says that a body is gone; return the hash it gives."""
+        self.pruned += 1
+        if kept != told:
+            self._findings.note(What.ALTERED, index)
+        elif self._manifest.filtered:
+            self._findings.note(What.ADDED, index)
+        elif not self._excuse.covers(index):
+            self._findings.note(What.UNSAID, index)
+        return kept
+
     def finish(self) -> None:
-        """Judge what is left when the run is over, and the count."""
+        """Judge what is left when the run is over, and the counts."""
         end = self._manifest.end
         while not self._ended and self._at(end) is not None:
             self._stray(What.ADDED, end)
         if self._whole_table and (self._waiting or self._table.read(1)):
             self._findings.note(What.CSV, end)
-        if self._count != self._manifest.entries:
+        manifest = self._manifest
+        gone_unsaid = manifest.pruned > self._excuse.most(manifest.first, manifest.end)
+        if manifest.filtered and gone_unsaid:
+            self._findings.note(What.UNSAID, manifest.first)
+        if self._count != manifest.entries or (not manifest.filtered and self.pruned != manifest.pruned):
             self._findings.note(What.COUNT, self._count)
         self._lines.close()
         self._table.close()
@@ -150,11 +175,14 @@ def _says_the_same(leaf: bytes, text: bytes) -> bool:
 
 
 _MEMBERS: Final = {"index", "leaf_b64", "decoded"}
+_GONE: Final = {"index", "leaf_hash", "pruned"}
 
 
 def _reformatted(text: bytes) -> _Entry | None:
     """Read a line that another program has written again; what it says counts, not how."""
     tree = _parsed(text)
+    if tree is not None and set(tree) == _GONE:
+        return _without_body(tree)
     if tree is None or set(tree) != _MEMBERS:
         return None
     index, coded = tree["index"], tree["leaf_b64"]
@@ -162,6 +190,15 @@ def _reformatted(text: bytes) -> _Entry | None:
         return None
     leaf = _leaf(coded.encode())
     return None if leaf is None else _Entry(index, leaf, _alike(tree["decoded"], _parsed(leaf)))
+
+
+def _without_body(tree: dict[str, Any]) -> _Entry | None:
+    """Read a line that holds a hash in the place of a body."""
+    index, coded = tree["index"], tree["leaf_hash"]
+    if type(index) is not int or index < 0 or type(coded) is not str or tree["pruned"] is not True:
+        return None
+    kept = _leaf(coded.encode()) if coded.isascii() else None
+    return None if kept is None else _Entry(index, None, honest=True, kept=kept)
 
 
 def _alike(one: object, other: object) -> bool:

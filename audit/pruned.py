@@ -72,11 +72,24 @@ def excused(statements: Iterable[int], leaf_at: LeafAt, tiles: TileAt, size: int
         told = tiles(0, index // WIDTH)[at : at + HASH_BYTES]
         return leaf if leaf is not None and leaf_hash(leaf) == told else None
 
-    sizes = (_excused_by(index, genuine, size) for index in statements)
+    sizes = (excused_by(index, genuine, size) for index in statements)
     return next((found for found in sizes if found), 0)
 
 
-def _excused_by(index: int, genuine: LeafAt, size: int) -> int:
+def needed_for(index: int, leaf: bytes, size: int) -> set[int]:
+    """Return the indexes of all entries that ``excused_by`` looks at, for the statement at an index."""
+    said = statement_of(leaf)
+    if said is None:
+        return {index}
+    wanted = {index, said.size - 1, index - 1, min(index + 1, size - 1), size - 1}
+    return {one for one in wanted if 0 <= one < size}
+
+
+def excused_by(index: int, genuine: LeafAt, size: int) -> int:
+    """Return the prefix that the statement at an index excuses, 0 where it does not stand.
+
+    ``genuine`` gives the bodies that are known to fit the tree of ``size`` entries, and no other.
+    """
     leaf = genuine(index)
     said = None if leaf is None else statement_of(leaf)
     if said is None or not 0 < said.size < index or said.cutoff > said.t - FLOOR_MS:

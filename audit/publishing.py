@@ -95,7 +95,7 @@ def examine(tx: Transaction, lock: LockStore, signer: Signer | Hands) -> Standin
         signed = terms_of(tx, head.size, _signing(signer)).open(body)
     except NoteError:
         return Standing.FORGED
-    return _standing(tx, signed, head)
+    return standing_of(tx, signed, head)
 
 
 def publish(transaction: Opener, signer: Signer | Hands, lock: LockStore, now: int) -> Published:
@@ -114,7 +114,7 @@ def publish(transaction: Opener, signer: Signer | Hands, lock: LockStore, now: i
             signed = terms.open(body)
         except NoteError:
             raise NotPublishedError(Standing.FORGED) from None
-        standing = _standing(tx, signed, head)
+        standing = standing_of(tx, signed, head)
         if standing is not Standing.OK:
             raise NotPublishedError(standing)
         # A crash after the swap below leaves the newest note outside only. Mend that first.
@@ -146,7 +146,8 @@ def first_note(origin: str, signer: Signer) -> str:
     return sign(signer, Checkpoint(origin, 0, EMPTY_ROOT))
 
 
-def _standing(tx: Transaction, signed: Checkpoint, head: Head) -> Standing:
+def standing_of(tx: Transaction, signed: Checkpoint, head: Head) -> Standing:
+    """Tell whether a head extends a checkpoint, by the tiles of the database."""
     if signed.size > head.size:
         return Standing.ROLLBACK
     if signed.origin != head.origin:

@@ -95,15 +95,16 @@ def verify_database(reader: Reader, keys: Sequence[Key], lock: str | None) -> Re
     would otherwise look like a rollback. None only where there is no lock store.
     """
     for _ in range(_TRIES):
-        report, statements = _verified(reader, keys, lock)
+        report, stated = _verified(reader, keys, lock)
         with reader() as tx:
-            since = _statements(tx)
-        if not report.findings or since == statements:
+            since = statements(tx)
+        if not report.findings or since == stated:
             break
     return report
 
 
-def _statements(tx: Transaction) -> list[int]:
+def statements(tx: Transaction) -> list[int]:
+    """Return where statements about pruned entries are said to stand, newest first; none is trusted."""
     return [index for (index,) in tx.rows(_STATEMENTS)]
 
 
@@ -111,7 +112,7 @@ def _verified(reader: Reader, keys: Sequence[Key], lock: str | None) -> tuple[Re
     with reader() as tx:
         head = head_as_stored(tx)
         notes = [note for (note,) in tx.rows(_NOTES)]
-        statements = _statements(tx)
+        stated = statements(tx)
 
     def tiles(level: int, index: int) -> bytes:
         with reader() as tx:
@@ -126,6 +127,6 @@ def _verified(reader: Reader, keys: Sequence[Key], lock: str | None) -> tuple[Re
         keys=keys,
         lock=lock,
         check=checkpoint.check,
-        pruning=Pruning(statements, leaf_at(reader)),
+        pruning=Pruning(stated, leaf_at(reader)),
     )
-    return report, statements
+    return report, stated

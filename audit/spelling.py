@@ -51,6 +51,11 @@ def line(index: int, leaf: bytes) -> str:
     return f'{line_start(index)}{b64encode(leaf).decode()}","decoded":{visible(leaf.decode())}}}\n'
 
 
+def pruned_line(index: int, hashed: bytes) -> str:
+    """Return the line of an entry whose body was deleted under the retention: its place and its hash."""
+    return f'{{"index":{index},"leaf_hash":"{b64encode(hashed).decode()}","pruned":true}}\n'
+
+
 def line_start(index: int) -> str:
     """Return what every line of this index begins with; the leaf in base64 follows."""
     return f'{{"index":{index},"leaf_b64":"'

@@ -13,11 +13,14 @@ from typing import Final
 
 PARTS: Final = (
     "tree",
+    "tiles",
     "ed25519",
     "note",
     "verdicts",
     "ranges",
     "spelling",
+    "pruned",
+    "bundlepruned",
     "policyfile",
     "bundlefile",
     "bundlerows",

@@ -107,6 +107,11 @@ class What(Enum):
         "The checkpoint ({0} entries) lacks the signatures that the policy asks for.",
     )
     LEFT_OUT = (5, "导出缺少序号 {0} 至 {2} 的记录。", "The bundle lacks entries {0} to {2}.")
+    UNSAID = (
+        5,
+        "导出称序号 {0} 的正文已按保存期限清理，日志没有这样声明。",
+        "The bundle says that the retention deleted the body of entry {0}; the log does not say so.",
+    )
     COUNT = (
         5,
         "清单所记的记录数与导出的内容不符（实有 {0} 条）。",

@@ -19,10 +19,13 @@ from governance import (
     exposurecommands,
     keycommands,
     reviewcommands,
+    rollbackcommands,
     searchcommands,
     witnesscommands,
 )
 from governance.checkpoints import Checkpoints
+from governance.loghistory import history_of
+from governance.lostnotes import LostNotes
 from governance.wiring import load_ring, open_database
 
 _CODES: Final = (
@@ -47,6 +50,10 @@ def add_to(audit: argparse.ArgumentParser, spoken: argparse.ArgumentParser) -> N
     text = "export part of the log as a bundle that anybody can verify offline"
     exportcommands.add_export(names.add_parser("export", help=text, description=text, parents=[spoken]))
     reviewcommands.add_to(names, spoken)
+    text = "go on with a log that was put back from a backup; two officers must say so"
+    rollbackcommands.add_to(
+        names.add_parser("accept-rollback", help=text, description=text, parents=[spoken])
+    )
 
 
 def verify(chosen: argparse.Namespace) -> int:
@@ -63,11 +70,13 @@ def verify(chosen: argparse.Namespace) -> int:
         checkpoints = Checkpoints(database, ring, current.lock_store)
         report = checkpoints.verify()
         copied = checkpoints.altered_copies() if report.exit == commands.DONE else []
+        history = history_of(database, checkpoints, LostNotes(current.lost_notes))
     finally:
         database.close()
     first = report.first
+    code = int(report.exit) or int(bool(copied)) or int(history.exit)
     document = {
-        "exit": int(report.exit) or int(bool(copied)),
+        "exit": code,
         "size": report.size,
         "signed_size": report.signed_size,
         "pruned": report.pruned,
@@ -78,6 +87,7 @@ def verify(chosen: argparse.Namespace) -> int:
             for one in report.findings
         ],
         "altered_copies": [{"index": one.index, "column": one.column} for one in copied[:100]],
+        **history.document(),
     }
     lines = [f"日志共 {report.size} 条，签名覆盖到 {report.signed_size} / {report.size} entries"]
     if report.pruned:
@@ -86,9 +96,10 @@ def verify(chosen: argparse.Namespace) -> int:
         )
     lines += [f"✗ {one.sentence('zh')}\n  {one.sentence('en')}" for one in report.findings]
     lines += [f"✗ 第 {one.index} 条的检索列 {one.column} 与正文不符 / copy differs" for one in copied[:100]]
-    if not document["exit"]:
-        lines.append("✓ 完整，未被改动 / complete and unaltered")
+    lines += history.lines()
+    if not code:
+        lines.append("✓ 完整，未被改动 / complete and unaltered" + history.but())
     elif first is not None:
         lines.append(f"first bad index: {first.first}")
     commands.say(chosen, document, "\n".join(lines))
-    return int(report.exit) or int(bool(copied))
+    return code

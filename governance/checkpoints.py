@@ -17,14 +17,14 @@ from typing import Final, Protocol
 
 from sqlalchemy import bindparam, select
 
-from audit import copies, ledger, publishing, rotation
+from audit import copies, ledger, publishing, restarting, rotation
 from audit.checkpoint import Signer, open_checkpoint
 from audit.lockstore import LockStore, LockStoreError
 from audit.note import Checkpoint, Key, is_name, key_of
 from audit.publishing import NotPublishedError, Published, Standing
 from audit.reading import verify_database
 from audit.records import AuditCheckpoint
-from audit.rotation import Coming, Signing
+from audit.rotation import Coming, Hands, Signing
 from audit.verdicts import Report
 from governance.database import Database, StoreError
 from redaction.logkeys import LogKeys
@@ -141,9 +141,27 @@ class Checkpoints:
 
     def examine(self) -> Standing:
         """Say whether the database's log extends what was last signed."""
-        hands = partial(self._signing, self._origin())
+        hands = self.hands()
         with self._database.reading() as tx:
             return publishing.examine(tx, LockStore(self._path), hands)
+
+    def hands(self) -> Hands:
+        """Return what says with which keys the log is signed, each time it is asked."""
+        return partial(self._signing, self._origin())
+
+    def note_outside(self) -> str:
+        """Return the note kept outside the database, as it is; its signature is not checked here."""
+        return LockStore(self._path).body()
+
+    def restart(self, old: str, base: Checkpoint, now: int) -> int:
+        """Sign a restored log that people accepted, in the place of the note ``old``; return its size.
+
+        Raises:
+            NotPublishedError: see ``audit.restarting.restart``.
+        """
+        restarting.restart(self._database.reading, self.hands(), LockStore(self._path), old, base)
+        # A crash before this line: the copy in the database is made by whoever publishes next.
+        return self.publish(now)
 
     def signed(self) -> int:
         """Return how many entries the note outside the database covers, whoever signed it."""
@@ -154,7 +172,7 @@ class Checkpoints:
         return self._published(now).checkpoint.size
 
     def _published(self, now: int) -> Published:
-        hands = partial(self._signing, self._origin())
+        hands = self.hands()
         published = publishing.publish(self._database.transaction, hands, LockStore(self._path), now)
         if published.rotated_at is not None:
             # A crash before this line: the next call finds the coming key's signature and comes here again.

@@ -13,14 +13,12 @@ that commit: it must hold in a backup from before, where the request still waits
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from governance import linefile
 from policies.identifiers import Prefix, kind_of
 from policies.terms import SubjectId
 
@@ -29,7 +27,6 @@ _UNDONE: Final = 3
 _FORMAT: Final = 2
 _PLAIN: Final = 1
 """The lines of older versions, which carry no digest."""
-_SUM: Final = 16
 
 
 class ErasureLedgerError(Exception):
@@ -59,8 +56,7 @@ class ErasureLedger:
     @classmethod
     def create(cls, path: Path) -> ErasureLedger:
         """Make an empty ledger (0600); an existing file is never touched."""
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _keep_name(path)
+        linefile.create(path)
         return cls(path)
 
     def append(self, erased: Erased) -> None:
@@ -75,22 +71,12 @@ class ErasureLedger:
             "request": erased.request,
             "at": erased.at,
         }
-        body["sum"] = _sum(body)
         try:
-            handle = os.open(self._path, os.O_RDWR | os.O_APPEND)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                end = os.lseek(handle, 0, os.SEEK_END)
-                # A line that a crash cut short is closed first, so that it spoils itself and no other.
-                torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
-                line = (b"\n" if torn else b"") + _spelt(body) + b"\n"
-                if os.write(handle, line) != len(line):
-                    raise ErasureLedgerError("the list of erasures cannot be written")
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            whole = linefile.add(self._path, body)
         except OSError:
-            raise ErasureLedgerError("the list of erasures cannot be written") from None
+            whole = False
+        if not whole:
+            raise ErasureLedgerError("the list of erasures cannot be written")
 
     def orders(self) -> dict[tuple[SubjectId, str], Erased]:
         """Return what is ordered and not called off, by member and request; errors as ``entries``."""
@@ -118,13 +104,11 @@ class ErasureLedger:
             ErasureLedgerError: a whole line is none of ours, or the list is away.
         """
         try:
-            lines = self._path.read_bytes().split(b"\n")
+            lines = list(linefile.lines(self._path))
         except OSError:
             raise ErasureLedgerError("the list of erasures cannot be read") from None
-        for number, line in enumerate(lines, start=1):
-            if line.endswith(b"}"):
-                yield self._entry(line, number)
-            # Any other line was never acknowledged: ``append`` did not return.
+        for number, line in lines:
+            yield self._entry(line, number)
 
     def _entry(self, line: bytes, number: int) -> Erased:
         damaged = ErasureLedgerError(
@@ -139,24 +123,8 @@ class ErasureLedger:
             raise damaged from None
         if version not in (_UNDONE, _FORMAT, _PLAIN):
             raise ErasureLedgerError(f"line {number} of {self._path} is of another version")
-        if version != _PLAIN and body.pop("sum", None) != _sum(body):
+        if version != _PLAIN and body.pop("sum", None) != linefile.digest(body):
             raise damaged
         if kind_of(subject) is not Prefix.MEMBER:
             raise damaged
         return erased
-
-
-def _spelt(body: Mapping[str, object]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
-
-
-def _sum(body: Mapping[str, object]) -> str:
-    return hashlib.sha256(_spelt(body)).hexdigest()[:_SUM]
-
-
-def _keep_name(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -14,11 +14,13 @@ from sqlalchemy import bindparam, func, select
 
 from audit import ledger, reading
 from audit.bundle import Accept, DamagedLogError, Source
+from audit.bundlepruned import NONE, Excuse, excuse_of
 from audit.entry import MAX_SUBJECTS, Entry, EntryRefusedError, decode
 from audit.ledger import LogError
-from audit.note import Checkpoint, NoteError
+from audit.note import Checkpoint, NoteError, parse, parse_checkpoint
 from audit.publishing import NotPublishedError
 from audit.records import AuditEntry
+from audit.tiles import TileError, node_reader
 from governance.checkpoints import Checkpoints
 from governance.database import Database
 from governance.exportfilter import Filter
@@ -109,7 +111,18 @@ class LogSource:
                 note = self._joined(tx, size, note)
         except NoteError:
             raise LogError("the checkpoint of this size cannot be read") from None
-        return Source(self._leaves, self._tile, note, key.name, key.text, size)
+        return Source(self._leaves, self._tile, note, key.name, key.text, size, self._excuse(note))
+
+    def _excuse(self, note: str) -> Excuse:
+        """Return which bodies may be missing by a statement that stands below a signed head."""
+        with self._database.reading() as tx:
+            stated = reading.statements(tx)
+        signed = parse_checkpoint(parse(note).text)
+        leaf_at, node = reading.leaf_at(self._database.reading), node_reader(self._tile)
+        try:
+            return excuse_of(stated, leaf_at, node, signed.size, signed.root)
+        except TileError:
+            return NONE
 
     def _leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         return reading.leaves(self._database.reading, end, first)

@@ -133,6 +133,8 @@ CHANGES: Final = {
     "log.pruned": noted("%(who)s 删除了保存期限已满的日志正文，哈希保留。"),
     "log.read": noted("%(who)s 查阅了日志。"),
     "log.pending_altered": noted("一条记录在编入日志之前被改动，日志没有收录它，只留下这一条。"),
+    "log.rollback_proposed": noted("%(who)s 提议接受由备份恢复的日志：此前签名的一段已丢失。"),
+    "log.rollback_accepted": noted("%(who)s 接受了由备份恢复的日志：此前签名的一段已丢失。"),
     "log.key_rotated": noted("%(who)s 更换了日志的签名密钥。"),
     "audit.exposure": noted("%(who)s 汇总了谁的哪些信息可能被看到，用于事件调查。"),
     "audit.searched": noted("%(who)s 检索了日志。"),

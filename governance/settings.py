@@ -77,6 +77,11 @@ class Settings:
         return self.home / "checkpoint.lock"
 
     @property
+    def lost_notes(self) -> Path:
+        """Which signed states of the log officers gave up for a backup; made when it happens."""
+        return self.home / "checkpoint.lost"
+
+    @property
     def erasures(self) -> Path:
         """Who was erased, outside the database as well: what a backup must not bring back."""
         return self.home / "erasures.jsonl"

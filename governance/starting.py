@@ -51,7 +51,8 @@ def refuse_unless_sound(checkpoints: Checkpoints) -> None:
     if standing is not Standing.OK:
         raise StartError(
             f"the log does not extend its last signed checkpoint ({standing.value}); nothing is decided on a "
-            "log that was rolled back or rewritten. Run: governance audit verify"
+            "log that was rolled back or rewritten. Run: governance audit verify. A database that was put "
+            "back from a backup is accepted by two officers: governance audit accept-rollback"
         )
 
 

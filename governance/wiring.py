@@ -36,6 +36,7 @@ from governance.importing import Importing
 from governance.lifecycle import Lifecycle
 from governance.logbook import Logbook
 from governance.logroom import LogRoom, furnished
+from governance.lostnotes import LostNotes
 from governance.noticing import Noticing
 from governance.opening import Opening
 from governance.optingout import Links, OptingOut
@@ -47,6 +48,7 @@ from governance.requesting import Approvals
 from governance.retaining import Retaining
 from governance.rights import Rights
 from governance.rightsdeciding import RightsDeciding
+from governance.rollbacks import Rollbacks
 from governance.rulekeeping import RuleKeeper, Rules
 from governance.rulepublishing import SYSTEM, RuleDesk
 from governance.settings import Profile, Settings
@@ -327,6 +329,17 @@ def _wired(
         certificates=certificates,
         clock=clock,
     )
+
+
+def rollbacks_of(settings: Settings, database: Database) -> Rollbacks:
+    """Return the desk that accepts a restored log, while the service itself refuses to start."""
+    refuse_another_schema(database)
+    ring, erasures = load_ring(settings), _erasures(settings)
+    certificates = DocumentSigner(ring.receipt_key, CERTIFICATE)
+    keeper = _keeper(database, ring, Finder())
+    erasing = Erasing(database, keeper, Vault(), erasures, certificates, ring.tenant)
+    checkpoints = Checkpoints(database, ring, settings.lock_store)
+    return Rollbacks(database, checkpoints, LostNotes(settings.lost_notes), erasing.replay_erasures)
 
 
 def _erasures(settings: Settings) -> ErasureLedger:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 
 import happenings
-import psycopg
 import pytest
+from backups import put_back, taken
 from living import Living, Wire
 from rights_story import ask, count, decide, erase, hold, left_of, passed_on
-from sqlalchemy.engine import make_url
 
 from audit.tree import leaf_hash
 from consent.registry import SubjectClosedError
@@ -188,45 +186,20 @@ def test_a_certificate_verifies_with_the_published_key_and_another_library(house
 
 
 def test_a_restored_backup_does_not_bring_an_erased_member_back(house: Living) -> None:
-    home, kept = house.settings.home, house.settings.home.with_name("kept")
+    home = house.settings.home
     house.service.log.checkpoints.publish(house.clock())
-    backup = None
-    if house.engine == "sqlite":
-        house.sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        kept.mkdir()
-        shutil.copy(home / "governance.sqlite", kept)
-    else:
-        backup = _postgres_copy(house)
+    backup = taken(house)
     shutil.copy(house.settings.lock_store, home.with_name("lock"))
     erase(house)
     house.service.close()
     # Database and lock store come back as they were; the list of erasures lies elsewhere and does not.
     shutil.copy(home.with_name("lock"), house.settings.lock_store)
-    settings = house.settings
-    if backup is None:
-        for file in home.glob("governance.sqlite*"):
-            file.unlink()
-        shutil.copy(kept / "governance.sqlite", home)
-    else:
-        settings = replace(settings, database_url=backup)
+    settings = put_back(house, backup)
     again = Living(settings, assemble(settings, clock=house.clock), house.keys, house.clock)
     assert set(left_of(again, world.ZHANG_LI).values()) == {0}
     assert again.log()[-1].actor.party.id == "erasures"
     assert again.service.erasing.replay_erasures(house.clock()) == 0
     again.service.close()
-
-
-def _postgres_copy(house: Living) -> str:
-    """Copy the database as a backup would; its only user steps aside meanwhile."""
-    url = make_url(house.url)
-    plain = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
-    with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [url.database]
-        )
-        connection.execute(f"CREATE DATABASE {url.database}_backup TEMPLATE {url.database}")
-    house.service.database._pool.check()
-    return url.set(database=f"{url.database}_backup").render_as_string(hide_password=False)
 
 
 def test_the_order_is_on_the_disk_before_the_commit(house: Living, monkeypatch: pytest.MonkeyPatch) -> None:
