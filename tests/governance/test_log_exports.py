@@ -11,6 +11,7 @@ import pytest
 from bundle_story import entries_of
 from export_story import SECOND, as_caller, ask, checked, fetched, waiting_export, with_second_officer
 from living import DAY, START, Living, Wire
+from logbreaking import Insider
 
 from audit import checkpoint
 from audit.bundle import DamagedLogError
@@ -294,7 +295,7 @@ def test_an_export_that_nobody_asked_for_is_not_found(house: Living, wire: Wire)
 def test_a_log_that_does_not_fit_its_signature_is_not_exported(house: Living, wire: Wire) -> None:
     session = house.sign_in(world.OFFICER)
     house.service.log.checkpoints.publish(house.clock())
-    house.sql("UPDATE audit_head SET root = zeroblob(32)")
+    Insider(house.service.database).run("UPDATE audit_head SET root = zeroblob(32)")
     answer = wire.post(HERE, {"first": 0}, cookie=f"governance_session={session}")
     assert (answer.status_code, answer.json()["code"]) == (503, "cannot_record")
     with pytest.raises(LogError):
