@@ -12,9 +12,6 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from audit.ledger import LogError
-from audit.lockstore import LockStoreError
-from audit.publishing import NotPublishedError
 from governance import confirming, pages, signin
 from governance.api import (
     approvals,
@@ -40,10 +37,10 @@ from governance.api import (
     tickets,
 )
 from governance.centre import mine, optout
+from governance.checkpoints import CANNOT_SIGN
 from governance.collecting import Collector
 from governance.console import accesses, decisions, logsearch
 from governance.console import rights as rights_page
-from governance.database import StoreError
 from governance.delivering import Worker
 from governance.door import Door, on_http, on_invalid, walks_of
 from governance.wiring import Service
@@ -78,7 +75,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         settling.cancel()
         indexing.cancel()
         app.state.collector.close()
-        with suppress(StoreError, LockStoreError, NotPublishedError, LogError):
+        with suppress(*CANNOT_SIGN):
             service.log.settle()
             service.log.checkpoints.publish(service.clock())
         service.close()

@@ -20,20 +20,24 @@ from sqlalchemy import bindparam, select
 from audit import copies, ledger, publishing, restarting, rotation
 from audit.checkpoint import Signer, open_checkpoint
 from audit.lockstore import LockStore, LockStoreError
-from audit.note import Checkpoint, Key, is_name, key_of
+from audit.note import Checkpoint, Key, NoteError, is_name, key_of
 from audit.publishing import NotPublishedError, Published, Standing
 from audit.reading import verify_database
 from audit.records import AuditCheckpoint
 from audit.rotation import Coming, Hands, Signing
 from audit.verdicts import Report
 from governance.database import Database, StoreError
-from redaction.logkeys import LogKeys
+from redaction.logkeys import KeyRingError, LogKeys
 
 _PERIOD_S: Final = 1.0
 _TRIES: Final = 100
 _checkpoint = AuditCheckpoint.__table__.c
 _NOTE: Final = select(_checkpoint.note).where(_checkpoint.size == bindparam("size"))
 _log = logging.getLogger("governance.checkpoints")
+CANNOT_SIGN: Final = (
+    StoreError, LockStoreError, NotPublishedError, ledger.LogError, KeyRingError, NoteError,
+)  # fmt: skip
+"""What can keep the log from being signed now; the next attempt may succeed."""
 
 
 class Ring(Protocol):
@@ -232,5 +236,5 @@ class Checkpoints:
             await asyncio.sleep(_PERIOD_S)
             try:
                 await asyncio.to_thread(self.publish, clock())
-            except (StoreError, LockStoreError, NotPublishedError, ledger.LogError) as error:
+            except CANNOT_SIGN as error:
                 _log.error("no checkpoint was signed", extra={"cause": type(error).__name__})

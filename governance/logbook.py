@@ -16,10 +16,9 @@ from typing import Final
 from sqlalchemy import text
 
 from audit import ledger
-from audit.lockstore import LockStoreError
 from audit.publishing import NotPublishedError, Standing
 from audit.sequencing import Recorded
-from governance.checkpoints import Checkpoints
+from governance.checkpoints import CANNOT_SIGN, Checkpoints
 from governance.database import Database, StoreError
 from policies.terms import Assurance
 
@@ -77,6 +76,7 @@ class Logbook:
         self._signing = _Turns(self._sign)
         self._signed = 0
         self._wanted = 0
+        self._wanting = threading.Lock()
 
     def settle(self) -> None:
         """Give everything that is committed its place, so that whoever reads the log now reads all of it.
@@ -100,7 +100,8 @@ class Logbook:
             placed = self._placed(recorded)
             size = 1 + max(one.index for one in placed if one.index is not None)
             if self._signed < size:
-                self._wanted = max(self._wanted, size)
+                with self._wanting:  # a wish that another one overwrote would be refused for nothing
+                    self._wanted = max(self._wanted, size)
                 self._signing.take()
             if self._signed < size:
                 raise NotAssuredError
@@ -108,7 +109,7 @@ class Logbook:
                 self._quorum is not None and self._quorum(size, _QUORUM_S)
             ):
                 raise NotAssuredError
-        except (StoreError, LockStoreError, NotPublishedError, ledger.LogError) as error:
+        except CANNOT_SIGN as error:
             _log.error("an entry was committed but not signed", extra={"cause": type(error).__name__})
             raise NotAssuredError from None
         return placed

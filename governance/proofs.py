@@ -12,13 +12,11 @@ from typing import Final
 
 from audit import ledger, proof, proving
 from audit.entry import Actor, ActorType, Entry, Kind, Party, Verdict, encode
-from audit.lockstore import LockStoreError
 from audit.proving import Signed
-from audit.publishing import NotPublishedError
 from audit.tiles import WIDTH
 from audit.tree import leaf_hash
 from governance.acting import On
-from governance.checkpoints import Checkpoints
+from governance.checkpoints import CANNOT_SIGN, Checkpoints
 from governance.concerning import Seen, seen_by
 from governance.database import Database
 from governance.witnessing import Joined
@@ -141,7 +139,7 @@ class Proofs:
                 return signed
             try:
                 self._checkpoints.publish(now)
-            except (NotPublishedError, LockStoreError):
+            except CANNOT_SIGN:
                 continue
         raise NotSignedError
 

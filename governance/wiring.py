@@ -71,7 +71,8 @@ from policies.book import load_book
 from policies.distributions import refuse_twin_distributions
 from policies.plan import compile_plan
 from redaction.finding import Finder
-from redaction.keys import KeyRing, KeyRingError
+from redaction.keys import KeyRing
+from redaction.logkeys import KeyRingError
 from redaction.lookup import BlindIndex
 from redaction.screening import Screener
 from redaction.sealing import Sealer

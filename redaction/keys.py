@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from redaction.logkeys import LogKeys
+from redaction.logkeys import KeyRingError, LogKeys
 
 _FORMAT: Final = 1
 _ROTATED: Final = 2
@@ -31,10 +31,6 @@ _ROTATED: Final = 2
 _RECEIPTS: Final = ("receipt signing", "receipt pseudonyms")
 _SECRETS: Final = ("tenant_key", "index_key", "log_key", "permit_key", "pepper", "cursor_key")
 _SIZE: Final = 32
-
-
-class KeyRingError(Exception):
-    """The key ring is missing, readable by others or damaged; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

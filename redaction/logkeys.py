@@ -17,6 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 SIZE: Final = 32
 
 
+class KeyRingError(Exception):
+    """The key ring is missing, readable by others or damaged; the message says what to do."""
+
+
 class RetiredKey(NamedTuple):
     """A key that signs no more: its public half, and the largest checkpoint that it may have signed."""
 

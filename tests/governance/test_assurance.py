@@ -14,7 +14,7 @@ from happenings import reading
 from living import Living, Wire
 
 from audit.sequencing import Recorded
-from governance import world
+from governance import checkpoints, world
 from governance.acting import On
 from governance.asking import Answer, Reply, Unrecorded
 from governance.exporting import export
@@ -24,6 +24,7 @@ from policies.archive import pack
 from policies.book import load_book, packaged_rules
 from policies.identifiers import Prefix
 from policies.terms import ActorId, Assurance, Effect, FieldName, SubjectId
+from redaction.logkeys import KeyRingError, LogKeys
 
 HEALTH, PLAIN = FieldName("blood_pressure"), FieldName("name")
 
@@ -93,6 +94,55 @@ def test_a_correction_is_shown_to_an_officer_under_a_signed_checkpoint_only(
     aside.replace(house.settings.lock_store)
     assert "150/95" in wire.get("/console/rights", session=officer).text
     assert signed(house) >= before + 2
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_without_the_key_ring_no_health_value_is_told_until_it_is_back(house: Living) -> None:
+    ring = house.service.ring.path
+    assert ring is not None
+    aside = ring.replace(ring.with_suffix(".aside"))
+    assert isinstance(read(house, HEALTH), Unrecorded)
+    aside.replace(ring)
+    assert isinstance(read(house, HEALTH), Answer)
+
+
+class Gone:
+    """A key ring whose file cannot be read; says when it was asked again."""
+
+    def __init__(self) -> None:
+        self.asked, self.again = 0, threading.Event()
+
+    def log_keys(self) -> LogKeys:
+        self.asked += 1
+        if self.asked > 1:
+            self.again.set()
+        raise KeyRingError
+
+    def prepare_rotation(self, since: int) -> LogKeys:
+        raise NotImplementedError
+
+    def finish_rotation(self, last: int) -> LogKeys:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_signing_goes_on_after_the_key_ring_could_not_be_read(
+    house: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "_PERIOD_S", 0)
+    ring = Gone()
+    desk = checkpoints.Checkpoints(house.service.database, ring, house.settings.lock_store)
+
+    async def signs() -> bool:
+        signing = asyncio.create_task(desk.keep_publishing(house.clock))
+        asked = asyncio.create_task(asyncio.to_thread(ring.again.wait, 30))
+        await asyncio.wait([signing, asked], return_when=asyncio.FIRST_COMPLETED)
+        goes_on = not signing.done()
+        ring.again.set()
+        signing.cancel()
+        return goes_on and await asked
+
+    assert asyncio.run(signs())
 
 
 @pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)

@@ -20,8 +20,8 @@ from governance.__main__ import main
 from governance.checkpoints import Checkpoints
 from governance.starting import StartError
 from governance.wiring import assemble
-from redaction.keys import KeyRing, KeyRingError
-from redaction.logkeys import LogKeys
+from redaction.keys import KeyRing
+from redaction.logkeys import KeyRingError, LogKeys
 
 
 class CrashError(Exception):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from policies.terms import KeyClass
-from redaction.keys import KeyRing, KeyRingError
+from redaction.keys import KeyRing
+from redaction.logkeys import KeyRingError
 from redaction.lookup import BlindIndex, normal_mobile
 from redaction.sealing import Place, Sealed, Sealer, SealError, WrappedKey
 

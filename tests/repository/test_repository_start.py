@@ -17,7 +17,8 @@ from governance.settings import NAMES, Profile, Settings, SettingsError, read_se
 from governance.sqlite import SqliteDatabase, journal_pragmas
 from policies.book import packaged_rules
 from policies.distributions import TwinDistributionsError, providers, refuse_twin_distributions
-from redaction.keys import KeyRing, KeyRingError
+from redaction.keys import KeyRing
+from redaction.logkeys import KeyRingError
 
 JOURNALS = [
     ((3, 40, 1), ("DELETE", "EXTRA")),
