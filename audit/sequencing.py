@@ -10,6 +10,7 @@ decisions, because the second was decided under the subject's lock, after the fi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -29,6 +30,7 @@ BATCH: Final = 4096
 """Pending entries that are placed at once."""
 PENDING_ALTERED: Final = "log.pending_altered"
 """What the log says in the place of a leaf that was changed before it was placed."""
+_log = logging.getLogger("audit.sequencing")
 _INTEGRATOR: Final = Actor(Party(ActorType.SYSTEM, "integrator"))
 
 _head, _tile = AuditHead.__table__.c, AuditTile.__table__.c
@@ -176,7 +178,15 @@ def _pending(entry_id: str, data: bytes, hashed: bytes, now: int) -> Leaf:
             pass
     # The id beside the bytes may be anything by now; only what looks like ours goes into the log.
     resource = entry_id if kind_of(entry_id) is Prefix.ENTRY else ""
-    return leaf_of(Entry(now, Kind.AUDIT, PENDING_ALTERED, Verdict.ERROR, _INTEGRATOR, resource=resource))
+    alarm = Entry(now, Kind.AUDIT, PENDING_ALTERED, Verdict.ERROR, _INTEGRATOR, resource=resource)
+    # Told here, because every way of placing entries comes through here; before the commit, so at least once.
+    _log.error(
+        "an entry was altered before it got its place: %s; the alarm is %s",
+        resource or "its id as well",
+        alarm.id,
+        extra={"entry_id": resource, "alarm_id": alarm.id},
+    )
+    return leaf_of(alarm)
 
 
 def copies(entry: Entry) -> dict[str, object]:

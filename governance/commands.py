@@ -14,7 +14,10 @@ from typing import Final
 
 from audit.spelling import visible
 from governance import databaseroles, seeding
+from governance.checkpoints import Checkpoints
 from governance.erasureledger import ErasureLedger
+from governance.loghistory import history_of
+from governance.lostnotes import LostNotes
 from governance.settings import Profile, Settings, SettingsError, read_settings
 from governance.starting import StartError
 from governance.wiring import Service, assemble, initialise, load_ring, load_rules, open_database, wall_clock
@@ -131,6 +134,7 @@ def doctor(chosen: argparse.Namespace) -> int:
         ("rules in force", lambda: _examine_rules(current)),
         ("list of erasures", lambda: list(ErasureLedger(current.erasures).entries())),
         ("calendars", lambda: _note_on_calendars(current)),
+        ("history of the log", lambda: _note_on_history(current)),
         ("database account", lambda: _note_on_account(current)),
     ]
     found = []
@@ -169,6 +173,20 @@ def _note_on_calendars(current: Settings) -> str:
         f"no calendar of working days for requests of now under {', '.join(gaps)}: their deadlines are "
         "counted in plain days, which is earlier. Add the [[year]] to calendar.toml and publish the rules"
     )
+
+
+def _note_on_history(current: Settings) -> str:
+    """Return what the log's own history must not be silent about: losses and alarms; it ends no start."""
+    database = open_database(current.database_url)
+    try:
+        checkpoints = Checkpoints(database, load_ring(current), current.lock_store)
+        history = history_of(database, checkpoints, LostNotes(current.lost_notes))
+    finally:
+        database.close()
+    told = "; ".join(line.strip() for line in history.lines())
+    if history.exit:
+        raise StartError(told)
+    return told
 
 
 def _note_on_account(current: Settings) -> str:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import happenings
 import pytest
+from export_story import checked
 from living import DAY, START, Living
 from rights_story import OFFICER, count, erase, hold
 from sqlalchemy import text
 
 from audit import ledger, pruned, pruning
+from audit.bundle import DamagedLogError
 from governance import accesses, world
 from governance.erasureledger import ErasureLedger
+from governance.logexports import Wish
+from governance.logsource import Run
 from governance.retentioncommands import run as retention_command
 from governance.world import Person
 from policies.retention import LOG_FLOOR_DAYS, THREE_YEARS
@@ -245,3 +249,24 @@ def test_every_way_on_which_the_log_loses_a_body_asks_the_one_hold_predicate() -
     }
     assert callers == {"governance/logpruning.py"}
     assert "holds.held(" in (rooms / "governance/logpruning.py").read_text(encoding="utf-8")
+
+
+def test_an_export_over_deleted_bodies_is_complete_and_proves_that_the_log_said_so(house: Living) -> None:
+    some_day(house, newest(house) + DAY)
+    some_day(house, newest(house) + TERM)
+    house.service.tidy()
+    gone = set(range(house.size())) - set(bodies(house))
+    wish = Wish(Run(0), "")
+    _, pieces = house.service.log.exports.by_operator(wish, house.clock(), lambda _done, _of: None, "")
+    report = checked(house, b"".join(pieces))
+    assert (int(report.report.exit), report.report.pruned) == (0, len(gone))
+    assert report.excuse.statement == house.sql("SELECT entry FROM audit_pruned")[0][0]
+    house.sql(
+        "DROP TRIGGER audit_entry_no_delete"
+        if house.settings.on_sqlite
+        else "ALTER TABLE audit_entry DISABLE TRIGGER ALL",
+        f"DELETE FROM audit_entry WHERE leaf_index = {house.size() - 2}",
+    )
+    _, pieces = house.service.log.exports.by_operator(wish, house.clock(), lambda _done, _of: None, "")
+    with pytest.raises(DamagedLogError):
+        b"".join(pieces)
