@@ -40,6 +40,7 @@ docs: $(READY)  ## write docs/codes.md and docs/routes.md anew from the code
 pictures: $(READY)  ## write the pictures in docs/screenshots anew, in a real Chromium
 	@WRITE_SCREENSHOTS=1 $(PYTHON) -P -m pytest -q tests/pages/test_pages_in_chromium.py
 	@WRITE_SCREENSHOTS=1 $(PYTHON) -P -m pytest -q tests/pages/test_desks_in_chromium.py
+	@WRITE_SCREENSHOTS=1 $(PYTHON) -P -m pytest -q tests/pages/test_log_in_chromium.py
 
 lock:  ## choose versions anew and write requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv; install it with: pipx install uv" >&2; exit 1; }

@@ -63,7 +63,7 @@ def line_start(index: int) -> str:
 
 def header() -> str:
     """Return the first row of ``entries.csv``, with its byte order mark."""
-    return BOM + _row(name for name, _ in _COLUMNS)
+    return BOM + cells(name for name, _ in _COLUMNS)
 
 
 def row(index: int, leaf: bytes) -> str:
@@ -75,12 +75,12 @@ def row(index: int, leaf: bytes) -> str:
     tree = json.loads(leaf)
     if not isinstance(tree, dict):
         raise ValueError("a leaf is a JSON object")  # noqa: TRY004 (a caller catches one kind)
-    return _row([str(index), *(value(tree) for _, value in _COLUMNS[1:])])
+    return cells([str(index), *(value(tree) for _, value in _COLUMNS[1:])])
 
 
-def _row(cells: Iterable[str]) -> str:
-    """Return the cells in quotes: no formula, nothing invisible, quotes doubled."""
-    marked = ["'" + cell if cell.startswith(_FORMULA) else cell for cell in cells]
+def cells(values: Iterable[str]) -> str:
+    """Return values as one row of a table: each in quotes, no formula, nothing invisible, quotes doubled."""
+    marked = ["'" + cell if cell.startswith(_FORMULA) else cell for cell in values]
     return '"' + visible('","'.join([cell.replace('"', '""') for cell in marked])) + '"\r\n'
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Final
 
 from audit.exposure import NEVER, Through, Times
+from audit.spelling import BOM, cells
 from governance.exposing import Dossier
 from governance.languages import noted, saying
 from governance.times import rfc3339
@@ -27,8 +26,6 @@ COLUMNS: Final = (
     "for_name",
     "purpose",
 )
-_BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _EFFECTS: Final = {Effect.SHOW.value: "shown", Effect.MASK.value: "masked", Effect.EXISTS.value: "admitted"}
 _KINDS: Final = {"read": "field", "check": "field_checked"}
 
@@ -77,16 +74,8 @@ def _line(
 
 def as_csv(dossier: Dossier) -> str:
     """Return the lines as CSV with a mark that tells spreadsheets the encoding; no cell is a formula."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\r\n")
-    table.writerow(COLUMNS)
-    for line in lines(dossier):
-        table.writerow([_cell(line[name]) for name in COLUMNS])
-    return _BOM + out.getvalue()
-
-
-def _cell(value: str | int) -> str | int:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    rows = (cells([str(line[name]) for name in COLUMNS]) for line in lines(dossier))
+    return BOM + cells(COLUMNS) + "".join(rows)
 
 
 def as_document(dossier: Dossier) -> dict[str, object]:

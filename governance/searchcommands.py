@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 _SHOWN: Final = 100
+_EXAMPLE: Final = '"action:read -decision:permit created:>=2026-01-01"'
 
 
 def add_to(names: _SubParsersAction[argparse.ArgumentParser], spoken: argparse.ArgumentParser) -> None:
     """Declare the subcommands."""
     text = "search the log; the search itself is logged"
     one = names.add_parser("search", help=text, description=text, parents=[spoken])
-    one.add_argument("q", metavar="Q", help='e.g. "action:read -decision:permit created:>=2026-01-01"')
+    one.add_argument("q", metavar="Q", help=f"e.g. {_EXAMPLE}")
     one.add_argument("--limit", type=int, default=50, help=f"entries to show, at most {MOST}")
     one.add_argument("--before", type=int, help="only entries older than this index")
     one.add_argument("--language", choices=["zh", "en"], default="zh")
@@ -46,7 +47,7 @@ def search(chosen: argparse.Namespace) -> int:
     try:
         query = parse(chosen.q)
     except SearchError as error:
-        where = f"at character {error.position + 1}"
+        where = f"at character {error.position + 1}; a query is like {_EXAMPLE}"
         print(f"governance audit search: {error.fault.value}, {where}", file=sys.stderr)
         return commands.USAGE
     if not 1 <= chosen.limit <= MOST or (chosen.before is not None and chosen.before < 0):

@@ -175,13 +175,15 @@ def test_nobody_in_the_log_is_an_error(house: Living) -> None:
 
 
 @ON_SQLITE
-def test_no_cell_of_the_table_is_a_formula(house: Living) -> None:
-    house.sql(f"UPDATE actor SET label = '=cmd|''/c calc''!A1' WHERE id = '{world.CRM.id}'")
+@pytest.mark.parametrize("label", ["=cmd|'/c calc'!A1", "＝1+1 客户关系系统", "＠SUM(A1)", "－2"])
+def test_no_cell_of_the_table_is_a_formula(house: Living, label: str) -> None:
+    kept = label.replace("'", "''")
+    house.sql(f"UPDATE actor SET label = '{kept}' WHERE id = '{world.CRM.id}'")
     traffic.play(house.service, house.keys, 1)
     text = as_csv(dossier(house.service, Question(actor=world.CRM.id)))
-    assert text.startswith("\ufeffkind,subject,what")
+    assert text.startswith('\ufeff"kind","subject","what"')
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
-    assert {row["by_name"] for row in rows} == {"'=cmd|'/c calc'!A1"}
+    assert {row["by_name"] for row in rows} == {f"'{label}"}
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
 
 
