@@ -26,7 +26,7 @@ LISTED = {
       FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND left(p.proname, 6) = 'audit_'""",
 }
 """What guards the log, with all that it does."""
-PIECES = "SELECT relname FROM pg_class WHERE relispartition"
+PIECES = "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
 GUARDED = (
     "audit_entry",
     "audit_checkpoint",
