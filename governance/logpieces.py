@@ -34,6 +34,12 @@ class LogPieces:
             StoreError: as ``grow``.
         """
         self.grow()
+        gone = 0
+        while self._swept():
+            gone += 1
+        return gone
+
+    def _swept(self) -> int:
         with self._database.transaction() as tx:
             gone = partitions.sweep(tx)
             tx.commit()

@@ -71,7 +71,7 @@ def test_an_upgrade_makes_the_tables_the_first_pieces_without_copying_a_row(data
         append(log, 300, 310)
         assert sound(log) == 310
         with log.reading() as tx:
-            assert len(ledger.about(tx, LI, None, 500)) == 310
+            assert len(ledger.accesses(tx, LI, None, 500)) == 310
     finally:
         log.close()
 
@@ -98,7 +98,7 @@ def test_the_log_grows_from_piece_to_piece_and_makes_the_next_ones_itself(
     assert sound(log) == 41
     with log.reading() as tx:
         assert [index for index, _ in ledger.recent(tx, None, 41)] == [*range(40, -1, -1)]
-        assert [index for index, _ in ledger.about(tx, WANG, None, 41)] == [*range(40, -1, -1)]
+        assert [index for index, _ in ledger.accesses(tx, WANG, None, 41)] == [*range(40, -1, -1)]
 
 
 def test_an_entry_that_fits_into_no_piece_is_refused(log: Database, database_url: str) -> None:
@@ -134,6 +134,20 @@ def test_making_pieces_keeps_nobody_from_reading_and_appending(log: Database, da
         append(log, 3, 6)
         assert sound(log) == 6
         tx.commit()
+
+
+def test_whoever_keeps_the_table_busy_does_not_stop_the_log(
+    log: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow(database_url, 8, 0, monkeypatch)
+    with psycopg.connect(database_url.replace("+psycopg", "", 1)) as busy:
+        busy.execute("LOCK TABLE ONLY audit_entry IN SHARE UPDATE EXCLUSIVE MODE")
+        append(log, 0, 5)
+        append(log, 5, 9)
+        assert pieces(database_url) == [(0, 8), (8, 16)]
+    append(log, 9, 13)  # half a piece further the log asks again
+    assert pieces(database_url) == [(0, 8), (8, 16), (16, 24)]
+    assert sound(log) == 13
 
 
 def test_every_piece_has_every_guard_and_each_fires_always(
@@ -200,4 +214,4 @@ def test_an_insider_who_alters_a_piece_is_found(
     insider = Insider(log)
     insider.alter(17)
     report = verify_database(log.reading, [a_signer().key], None)
-    assert (report.exit, report.first and report.first.first) == (Exit.DAMAGED, 17)
+    assert (report.exit, report.first and report.first.first) == (Exit.ALTERED, 17)

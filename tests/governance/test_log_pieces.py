@@ -29,9 +29,7 @@ def test_the_work_of_a_day_drops_what_pruning_emptied_and_the_log_stays_sound(
     [[below]] = house.sql("SELECT max(size) FROM audit_pruned")
     after = pieces(house.url)
     # The first piece holds what is kept for ever, the one with the milestone and all above are there.
-    assert [one for one in before if one not in after] == [
-        one for one in before[1:] if one[1] < below
-    ] != []
+    assert [one for one in before if one not in after] == [one for one in before[1:] if one[1] < below] != []
     assert after[0] == before[0]
     assert [one for one in pieces(house.url, "audit_subject") if one[1] < below] == []
     report = house.service.log.checkpoints.verify()
@@ -71,7 +69,6 @@ def test_dropping_waits_for_nobody_who_reads_for_long(house: Living, monkeypatch
 
 @ON_POSTGRESQL
 def test_a_start_makes_what_is_missing_ahead(house: Living) -> None:
-
 
     [*_, (last, _beyond)] = pieces(house.url)
     as_owner(house.url, f"DROP TABLE audit_entry_p{last}")

@@ -57,9 +57,11 @@ BEGIN
   RETURN made;
 END $$""",
     """CREATE OR REPLACE FUNCTION audit_partitions_ahead()
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '1s' AS $$
 BEGIN
   RETURN audit_pieces_grow(1048576);
+EXCEPTION WHEN lock_not_available THEN
+  RETURN 0;
 END $$""",
     """CREATE OR REPLACE FUNCTION audit_partitions_swept()
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '1s' AS $$
@@ -68,7 +70,6 @@ DECLARE
   whole text;
   one text;
   bare boolean;
-  gone bigint := 0;
 BEGIN
   FOREACH whole IN ARRAY ARRAY['audit_entry', 'audit_subject'] LOOP
     FOR one IN SELECT p.piece FROM audit_pieces(whole) p WHERE p.beyond <= below LOOP
@@ -80,14 +81,14 @@ BEGIN
         EXECUTE 'SELECT NOT EXISTS (SELECT 1 FROM public.' || one || ')' INTO bare;
         IF bare THEN
           EXECUTE 'DROP TABLE public.' || one;
-          gone := gone + 1;
+          RETURN 1;
         END IF;
       EXCEPTION WHEN lock_not_available THEN
-        RETURN gone;
+        RETURN 0;
       END;
     END LOOP;
   END LOOP;
-  RETURN gone;
+  RETURN 0;
 END $$""",
     """REVOKE ALL ON FUNCTION audit_partitions_ahead() FROM PUBLIC""",
     """REVOKE ALL ON FUNCTION audit_partitions_swept() FROM PUBLIC""",
