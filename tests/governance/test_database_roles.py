@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 
 from audit import records as log_records
 from audit import roles
+from audit.partitions import WIDTH
 from governance import databaseroles, world
 from governance.__main__ import main
 from governance.accesses import of_member
@@ -198,6 +199,24 @@ def test_the_house_lives_under_the_services_account(ranked: Ranked, tmp_path: Pa
         assert of_member(house.service, SubjectId(world.LI_QIANG.id), None, 10)[0]
     finally:
         wire.close()
+
+
+@ON_POSTGRESQL
+def test_pieces_that_the_service_asks_for_belong_to_the_owner_and_are_read_as_a_whole_only(
+    ranked: Ranked,
+) -> None:
+    lost = [f"{whole}_p{WIDTH}" for whole in ("audit_entry", "audit_subject")]
+    for piece in lost:
+        ranked.said(ranked.superuser, f"DROP TABLE {piece}")
+    assert ranked.house.service.log.pieces.grow() == len(lost)
+    for piece in lost:
+        owner = f"SELECT tableowner FROM pg_tables WHERE tablename = '{piece}'"
+        assert ranked.said(ranked.superuser, owner) == [(ranked.owner,)]
+        for url in (ranked.house.url, _as(ranked.superuser, ranked.auditor)):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                ranked.said(url, f"SELECT * FROM {piece}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ranked.said(_as(ranked.superuser, ranked.auditor), "SELECT audit_partitions_ahead()")
 
 
 @ON_POSTGRESQL
