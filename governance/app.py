@@ -48,6 +48,7 @@ from governance.delivering import Worker
 from governance.door import Door, on_http, on_invalid, walks_of
 from governance.wiring import Service
 from governance.witnessing import WitnessWorker
+from policies.terms import Assurance
 
 
 def build(service: Service, *, delivering: bool = False) -> FastAPI:
@@ -60,7 +61,7 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
         # need not walk through them again and again while requests wait.
         gc.freeze()
         gc.enable()
-        app.state.collector = Collector(service.gate, service.clock, inline=service.database.inline)
+        app.state.collector = Collector(service.gate, service.clock, inline=lambda: _inline(service))
         signing = asyncio.create_task(service.log.checkpoints.keep_publishing(service.clock))
         settling = asyncio.create_task(service.log.book.keep_settled())
         indexing = asyncio.create_task(service.log.search.keep_indexing())
@@ -89,6 +90,12 @@ def build(service: Service, *, delivering: bool = False) -> FastAPI:
     walks = walks_of([reads.router, messages.router, authzen.router])
     app.add_middleware(Door, page_for=pages.problem_page, walks=walks)
     return app
+
+
+def _inline(service: Service) -> bool:
+    """Say whether a batch may run on the event loop: never where it might wait for a witness."""
+    fields = service.rules.book.fields.values()
+    return service.database.inline and all(one.record is not Assurance.WITNESSED for one in fields)
 
 
 def describe() -> dict[str, Any]:

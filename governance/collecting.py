@@ -4,7 +4,7 @@ A batch departs when some turns of the event loop have brought nothing new, at t
 first ask, and with at most 64 asks (or one call's, if that call brought more). Where the last batch was
 a lone ask one quiet turn is enough, so that it waits for nobody; a crowd travels together. On SQLite a
 batch runs on the loop itself, because a hand-over to a thread would cost more than the commit; on
-PostgreSQL in threads, so that the server's time blocks nobody.
+PostgreSQL, and wherever answers wait for witnesses, in threads, so that others' time blocks nobody.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _QUIET_TURNS_IN_A_CROWD: Final = 6
 class Collector:
     """The queue in front of the gate's first walk. One per event loop."""
 
-    def __init__(self, gate: Gate, clock: Callable[[], int], *, inline: bool) -> None:
+    def __init__(self, gate: Gate, clock: Callable[[], int], *, inline: Callable[[], bool]) -> None:
         self._gate = gate
         self._clock = clock
         self._waiting: deque[tuple[Sequence[Ask], asyncio.Future[list[Reply]]]] = deque()
-        self._threads = None if inline else ThreadPoolExecutor(_FLIGHTS, "gate")
+        self._inline = inline
+        self._threads = ThreadPoolExecutor(_FLIGHTS, "gate")  # makes a thread when it first needs one
         self._flying = 0
         self._called = False
         self._seen = 0
@@ -75,7 +76,7 @@ class Collector:
         batch = self._board()
         asks = [ask for some, _ in batch for ask in some]
         self._last_size = len(asks)
-        if self._threads is None:
+        if self._inline():
             try:
                 self._arrive(batch, self._gate.read(asks, self._clock()))
             except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
@@ -120,8 +121,7 @@ class Collector:
 
     def close(self) -> None:
         """Wait for flights under way and let the threads go."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=True)
+        self._threads.shutdown(wait=True)
 
 
 def _fail(batch: Sequence[tuple[Sequence[Ask], asyncio.Future[list[Reply]]]], error: BaseException) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,24 @@ _GUARDS = {
     ),
 }
 """How the guards are listed and dropped, on SQLite and elsewhere."""
+
+
+def in_threads(count: int, work: Callable[[int], None]) -> None:
+    """Run the work in as many threads at once; a failure in any of them is the test's."""
+    failures: list[BaseException] = []
+
+    def guarded(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001 - carried to the test's own thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
 
 
 class Insider:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from audit_making import LI, NOW, ORIGIN, WANG, Insider, a_read
+from audit_making import LI, NOW, ORIGIN, WANG, Insider, a_read, in_threads
 from sqlalchemy import text
 
 from audit import ledger
@@ -53,23 +53,6 @@ def entries(log: Database) -> list[Entry]:
 def pending(log: Database) -> int:
     with log.reading() as tx:
         return int(tx.rows(text("SELECT count(*) FROM audit_pending"))[0][0])
-
-
-def in_threads(count: int, work: Callable[[int], None]) -> None:
-    failures: list[BaseException] = []
-
-    def guarded(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:  # noqa: BLE001 - carried to the test's own thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
 
 
 def test_what_is_recorded_has_a_place_at_once_where_writers_queue_and_later_where_they_do_not(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from audit_making import DECISION, LI, NOW, ORIGIN, WANG, Insider, a_read
+from audit_making import DECISION, LI, NOW, ORIGIN, WANG, Insider, a_read, in_threads
 from sqlalchemy import make_url, text
 
 from audit import ledger
@@ -169,23 +168,6 @@ def test_a_subject_keeps_its_random_name_until_it_is_forgotten(log: Database) ->
         again = ledger.pseudonyms(tx, MEMBERS)
     assert again[MEMBERS[0]] != names[MEMBERS[0]]
     assert again[MEMBERS[1]] == names[MEMBERS[1]]
-
-
-def in_threads(count: int, work: Any) -> None:
-    failures: list[BaseException] = []
-
-    def guarded(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:  # noqa: BLE001 - carried to the test's own thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
 
 
 def test_eight_writers_leave_no_gap_no_twin_and_one_tree(log: Database) -> None:

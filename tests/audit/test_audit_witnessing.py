@@ -193,7 +193,6 @@ def test_a_line_that_an_insider_spoilt_does_not_spoil_the_note(stage: Stage, tmp
         for one in witnessing.targets:
             witnessing.step(one)
         insider = Insider(stage.database)
-        insider.run("DROP TRIGGER audit_cosignature_no_update")
         insider.run("UPDATE audit_cosignature SET line = replace(line, 'A', 'B') WHERE witness LIKE 'east%'")
         found = witnessing.witnessed(size)
         assert found is not None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from happenings import reading
 from living import Living, Wire
@@ -14,6 +17,8 @@ from audit.sequencing import Recorded
 from governance import world
 from governance.asking import Answer, Reply, Unrecorded
 from governance.logbook import NotAssuredError, _Turns
+from policies.archive import pack
+from policies.book import load_book, packaged_rules
 from policies.terms import Assurance, Effect, FieldName
 
 HEALTH, PLAIN = FieldName("blood_pressure"), FieldName("name")
@@ -121,3 +126,42 @@ def test_one_run_serves_all_who_asked_before_it_began() -> None:
     for thread in [first, *later]:
         thread.join()
     assert runs == [0, 1]
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_who_waits_for_a_witness_holds_up_nobody_else(house: Living, wire: Wire, tmp_path: Path) -> None:
+    """On SQLite batches run on the event loop; one that may wait for others must not."""
+    rules = tmp_path / "rules"
+    shutil.copytree(packaged_rules(), rules)
+    fields = rules / "fields.toml"
+    text = fields.read_text(encoding="utf-8")
+    fields.write_text(text.replace('record = "integrated"', 'record = "witnessed"'), encoding="utf-8")
+    book = load_book(rules)
+    house.service.desk.establish(pack(rules), book.fingerprint, "test", house.clock())
+    asked, signed_by_all = threading.Event(), threading.Event()
+
+    def quorum(_size: int, _seconds: float) -> bool:
+        asked.set()
+        return signed_by_all.wait(60)
+
+    house.service.log.book._quorum = quorum
+
+    def ask(who: str, field: str, purpose: str) -> dict[str, Any]:
+        subject = {"type": "member", "id": world.GRANDMOTHER.id}
+        return {"subject": subject, "fields": [field], "purpose": purpose, "on_behalf_of": who}
+
+    health = ask(world.DOCTOR_CHEN.id, HEALTH, "service.health")
+    plain = ask(world.GRANDMOTHER.id, PLAIN, "personal.access")
+    headers = {"authorization": f"Bearer {house.key(world.CRM)}"}
+
+    async def both(client: httpx2.AsyncClient) -> tuple[int, int]:
+        # The first batch under new rules learns of them; from then on it is known who might wait.
+        await client.post("/v1/reads", json=plain, headers=headers)
+        first = asyncio.create_task(client.post("/v1/reads", json=health, headers=headers))
+        await asyncio.to_thread(asked.wait)
+        second = await client.post("/v1/reads", json=plain, headers=headers)
+        assert not first.done()
+        signed_by_all.set()
+        return (await first).status_code, second.status_code
+
+    assert wire.run(both) == (200, 200)
