@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, delete, insert, select, text
+from sqlalchemy import bindparam, delete, func, insert, select, text
 
 from audit import heads, sequencing
 from audit.entry import PSEUDONYM_BYTES, Entry, EntryRefusedError, decode
@@ -56,9 +56,16 @@ _OF_DECISION: Final = (
     .where(_entry.decision_id == bindparam("decision"))
     .order_by(_entry.leaf_index)
 )
-_WITH_ID: Final = select(_entry.leaf_index, _entry.leaf).where(_entry.entry_id == bindparam("entry"))
-_PLACES: Final = select(_entry.leaf_index, _entry.entry_id).where(
-    _entry.entry_id.in_(bindparam("entries", expanding=True))
+# No index makes an id unique: should two entries have one, it is the first one's.
+_WITH_ID: Final = (
+    select(_entry.leaf_index, _entry.leaf)
+    .where(_entry.entry_id == bindparam("entry"))
+    .order_by(_entry.leaf_index)
+)
+_PLACES: Final = (
+    select(func.min(_entry.leaf_index), _entry.entry_id)
+    .where(_entry.entry_id.in_(bindparam("entries", expanding=True)))
+    .group_by(_entry.entry_id)
 )
 _OF_STORY: Final = (
     select(_entry.leaf_index, _entry.leaf)

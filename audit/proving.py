@@ -27,7 +27,9 @@ _checkpoint, _entry = AuditCheckpoint.__table__.c, AuditEntry.__table__.c
 _NEWEST: Final = (
     select(_checkpoint.note, _checkpoint.t).order_by(_checkpoint.size.desc()).limit(bindparam("most"))
 )
-_INDEX_OF: Final = select(_entry.leaf_index).where(_entry.entry_id == bindparam("entry"))
+_INDEX_OF: Final = (
+    select(_entry.leaf_index).where(_entry.entry_id == bindparam("entry")).order_by(_entry.leaf_index)
+)
 _LEAVES: Final = (
     select(_entry.leaf)
     .where(_entry.leaf_index >= bindparam("first"), _entry.leaf_index < bindparam("end"))

@@ -14,7 +14,7 @@ from typing import ClassVar
 from sqlalchemy import DDL, BigInteger, Column, Index, Integer, LargeBinary, Table, Text, event, text
 from sqlmodel import Field, SQLModel
 
-from audit import guards, roomguards
+from audit import guards, partitions, roomguards
 
 
 def _text(*, key: bool = False) -> Column[str]:
@@ -42,11 +42,13 @@ class AuditEntry(_Record, table=True):
 
     __tablename__ = "audit_entry"
     __table_args__ = (
-        Index("audit_entry_id", "entry_id", unique=True),
+        # Not unique: over pieces, only what contains the place can be.
+        Index("audit_entry_id", "entry_id"),
         Index("audit_entry_decision", "decision_id"),
         Index(
             "audit_entry_story", "corr", sqlite_where=text("corr <> ''"), postgresql_where=text("corr <> ''")
         ),
+        partitions.BY,
     )
     leaf_index: int = Field(sa_column=_number(key=True))
     leaf: bytes = Field(sa_column=_bytes())
@@ -66,7 +68,7 @@ class AuditSubject(_Record, table=True):
     """Which entries speak of a pseudonym, in order: "who saw my data"."""
 
     __tablename__ = "audit_subject"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = ({"sqlite_with_rowid": False, **partitions.BY},)
     subject: bytes = Field(sa_column=_bytes(key=True))
     leaf_index: int = Field(sa_column=_number(key=True))
     t: int = Field(sa_column=_number())
@@ -199,3 +201,7 @@ for _table in (AuditSubject.__table__, AuditPruned.__table__, AuditHead.__table_
     for _dialect, _statements in (("sqlite", roomguards.SQLITE), ("postgresql", roomguards.POSTGRESQL)):
         for _statement in _statements[_table.name]:
             event.listen(_table, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]
+
+# After every table, in whatever order they are made: the size of the head is asked for.
+for _statement in partitions.POSTGRESQL:
+    event.listen(SQLModel.metadata, "after_create", DDL(_statement).execute_if(dialect="postgresql"))  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from audit import partitions
 from audit.roomguards import PRUNING
 
 _ADD: Final = ("SELECT", "INSERT")
@@ -32,5 +33,5 @@ SERVICE: Final[Mapping[str, tuple[str, ...]]] = {
 """The rights of the service's account, by table of the log."""
 AUDITOR: Final = tuple(table for table in SERVICE if table not in {"subject_pseudonym", "audit_detail"})
 """The tables that the auditor's account may read."""
-CALLED: Final = PRUNING
+CALLED: Final = (*PRUNING, *partitions.CALLED)
 """The functions that the service's account may call."""

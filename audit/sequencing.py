@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, insert, text, update
 
+from audit import partitions
 from audit.entry import Actor, ActorType, Entry, EntryRefusedError, Kind, Party, Verdict, decode, fresh
 from audit.heads import LOG_ID, Head, LogError
 from audit.reading import tile_fetch
@@ -116,6 +117,7 @@ def place(tx: Transaction, head: Head, leaves: Sequence[Leaf]) -> Head:
     moved = {"was": head.size, "now": grown.size, "hashes": b"".join(grown.hashes), "top": top}
     if tx.run(_MOVE_HEAD, moved) != 1:
         raise LogError("the head moved under its lock")
+    partitions.keep_ahead(tx, head.size, grown.size)
     numbered = list(enumerate(leaves, head.size))
     tx.run(
         _NEW_ENTRY,

@@ -8,6 +8,7 @@ from governance.checkpoints import Checkpoints
 from governance.database import Database
 from governance.logbook import Logbook
 from governance.logexports import LogExports
+from governance.logpieces import LogPieces
 from governance.logpruning import LogPruning
 from governance.logsearch import LogSearch
 from governance.opening import Opening
@@ -30,6 +31,7 @@ class LogRoom:
     saved: SavedSearches
     exports: LogExports
     pruning: LogPruning
+    pieces: LogPieces
     oversight: OversightRoom
 
     def settle(self) -> None:
@@ -61,5 +63,6 @@ def furnished(
         saved=SavedSearches(database),
         exports=LogExports(database, keeper, checkpoints, book.settle, witnessing.joined),
         pruning=LogPruning(database, keeper),
+        pieces=LogPieces(database),
         oversight=overseeing(database, keeper, opening, key, book.settle),
     )

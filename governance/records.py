@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
 from sqlmodel import Field, SQLModel
 
-REVISION: Final = "0018"
+REVISION: Final = "0019"
 """The migration that this version's tables stand at."""
 
 

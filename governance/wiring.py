@@ -35,6 +35,7 @@ from governance.homes import Homes
 from governance.importing import Importing
 from governance.lifecycle import Lifecycle
 from governance.logbook import Logbook
+from governance.logpieces import LogPieces
 from governance.logroom import LogRoom, furnished
 from governance.lostnotes import LostNotes
 from governance.noticing import Noticing
@@ -128,6 +129,7 @@ class Service:
         self.transitions.run(self.clock())
         self.retaining.run(self.clock())
         self.log.pruning.run(self.clock())
+        self.log.pieces.tidy()
         self.log.oversight.tidy(self.clock())
 
     def oversee(self) -> None:
@@ -270,6 +272,7 @@ def _wired(
     if examine:
         refuse_another_schema(database)
         refuse_unless_sound(checkpoints)
+        LogPieces(database).grow()
     finder = Finder()
     keeper = _keeper(database, ring, finder)
     desk = RuleDesk(database, keeper)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from audit.partitions import WIDTH
 from audit.tiles import grow
 from audit.tree import EMPTY, extend, leaf_hash, root
 from governance.database import Database
@@ -64,10 +65,11 @@ class Insider:
 
     def renumber(self, after: int, by: int) -> None:
         """Move every entry above ``after`` by ``by`` places."""
+        far = WIDTH // 2  # where nothing stands, and still in the first piece
         self.run(
-            "UPDATE audit_entry SET leaf_index = -(leaf_index + :by) WHERE leaf_index > :a", a=after, by=by
+            "UPDATE audit_entry SET leaf_index = leaf_index + :by WHERE leaf_index > :a", a=after, by=by + far
         )
-        self.run("UPDATE audit_entry SET leaf_index = -leaf_index WHERE leaf_index < 0")
+        self.run("UPDATE audit_entry SET leaf_index = leaf_index - :far WHERE leaf_index >= :far", far=far)
 
     def tile(self, level: int, index: int) -> bytes:
         return bytes(self.one("SELECT data FROM audit_tile WHERE level = :l AND idx = :i", l=level, i=index))

@@ -98,11 +98,13 @@ def test_an_entry_of_the_wrong_shape_stops_its_whole_batch(log: Database) -> Non
         assert ledger.head(tx).size == 0
 
 
-def test_the_same_entry_twice_is_a_conflict(log: Database) -> None:
+def test_of_two_entries_with_one_id_the_first_is_found(log: Database) -> None:
     entry = a_read(1)
+    append(log, a_read(0), entry, entry)
     append(log, entry)
-    with log.transaction() as tx, pytest.raises(ConflictError):
-        ledger.append(tx, [entry])
+    with log.transaction() as tx:
+        assert ledger.entry_with_id(tx, entry.id) == (1, entry)
+        assert ledger.places_of(tx, [entry.id]) == {entry.id: 1}
 
 
 def test_across_tiles_in_uneven_batches_the_whole_log_verifies(log: Database) -> None:

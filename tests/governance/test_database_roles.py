@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 
 from audit import records as log_records
 from audit import roles
+from audit.partitions import WIDTH
 from governance import databaseroles, world
 from governance.__main__ import main
 from governance.accesses import of_member
@@ -127,6 +128,23 @@ REFUSED = {
         "INSERT INTO audit_pruned VALUES (9999999, 9999999999999);"
         "SELECT 1 / (CASE WHEN public.audit_prune_entry(3) = 0 THEN 0 ELSE 1 END)"
     ),
+    "a piece is read past the whole": "SELECT leaf FROM audit_entry_p0",
+    "a piece is written past the whole": "INSERT INTO audit_subject_p0 SELECT 'x', 5, 5",
+    "an entry of a piece is changed": "UPDATE audit_entry_p0 SET act = 'write'",
+    "an entry of a piece is deleted": "DELETE FROM audit_entry_p0",
+    "a piece is emptied": "TRUNCATE audit_entry_p0",
+    "a trigger of a piece is disabled": (
+        "ALTER TABLE audit_entry_p0 DISABLE TRIGGER audit_entry_no_update_or_delete"
+    ),
+    "a trigger of a piece is dropped": "DROP TRIGGER audit_subject_no_truncate ON audit_subject_p0",
+    "a piece is taken out": "ALTER TABLE audit_entry DETACH PARTITION audit_entry_p0",
+    "a piece is dropped": "DROP TABLE audit_entry_p0",
+    "a piece of the account's own is put in": (
+        "CREATE TEMPORARY TABLE mine (LIKE audit_subject);"
+        "ALTER TABLE audit_subject ATTACH PARTITION mine FOR VALUES FROM (9000000) TO (9000001)"
+    ),
+    "pieces of another width are made": "SELECT audit_pieces_grow(1)",
+    "a piece is made to join": "SELECT audit_piece_joins('audit_entry', 'audit_entry_x', 9000000, 9000001)",
     "a statement is made that no entry stands behind": (
         "INSERT INTO audit_pruned (size, entry, cutoff, t) SELECT 20, 25, 0, max(t) FROM audit_entry"
     ),
@@ -181,6 +199,24 @@ def test_the_house_lives_under_the_services_account(ranked: Ranked, tmp_path: Pa
         assert of_member(house.service, SubjectId(world.LI_QIANG.id), None, 10)[0]
     finally:
         wire.close()
+
+
+@ON_POSTGRESQL
+def test_pieces_that_the_service_asks_for_belong_to_the_owner_and_are_read_as_a_whole_only(
+    ranked: Ranked,
+) -> None:
+    lost = [f"{whole}_p{WIDTH}" for whole in ("audit_entry", "audit_subject")]
+    for piece in lost:
+        ranked.said(ranked.superuser, f"DROP TABLE {piece}")
+    assert ranked.house.service.log.pieces.grow() == len(lost)
+    for piece in lost:
+        owner = f"SELECT tableowner FROM pg_tables WHERE tablename = '{piece}'"
+        assert ranked.said(ranked.superuser, owner) == [(ranked.owner,)]
+        for url in (ranked.house.url, _as(ranked.superuser, ranked.auditor)):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                ranked.said(url, f"SELECT * FROM {piece}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ranked.said(_as(ranked.superuser, ranked.auditor), "SELECT audit_partitions_ahead()")
 
 
 @ON_POSTGRESQL

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, Text, text
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, LargeBinary, Text, text
 
+from audit.partitions import WIDTH
 from governance import schema
 
 PLAIN = (Text, BigInteger, Integer, Boolean, LargeBinary)
@@ -15,8 +18,8 @@ SUBJECTS_FACTS = ("subject", "relation", "cell", "consent_event", "send_slot", "
 LISTED = {
     "sqlite": """SELECT name, sql FROM sqlite_master
       WHERE type = 'trigger' AND substr(tbl_name, 1, 6) = 'audit_'""",
-    "postgresql": """SELECT t.tgname, pg_get_triggerdef(t.oid) || t.tgenabled::text || p.prosrc
-        || coalesce(p.proconfig::text, '')
+    "postgresql": """SELECT t.tgrelid::regclass::text || '.' || t.tgname,
+        pg_get_triggerdef(t.oid) || t.tgenabled::text || p.prosrc || coalesce(p.proconfig::text, '')
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
       WHERE NOT t.tgisinternal AND left(t.tgrelid::regclass::text, 6) = 'audit_'
       UNION ALL SELECT p.oid::regprocedure::text,
@@ -25,6 +28,7 @@ LISTED = {
       FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND left(p.proname, 6) = 'audit_'""",
 }
 """What guards the log, with all that it does."""
+PIECES = "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
 GUARDED = (
     "audit_entry",
     "audit_checkpoint",
@@ -39,12 +43,25 @@ GUARDED = (
 )
 
 
+def of_wholes(connection: Connection) -> dict[str, Any]:
+    """Compare all but the pieces of the log: the models know only the whole (PostgreSQL)."""
+    pieces: set[str] = set()
+    if connection.dialect.name == "postgresql":
+        pieces = set(connection.execute(text(PIECES)).scalars())
+        assert pieces == {f"audit_{one}_p{at}" for one in ("entry", "subject") for at in (0, WIDTH)}
+
+    def counts(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or name not in pieces
+
+    return {"compare_type": True, "include_name": counts}
+
+
 def test_an_upgraded_database_has_exactly_the_tables_of_the_models(database_url: str) -> None:
     schema.migrate(database_url)
     engine = schema.migration_engine(database_url)
     try:
         with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            context = MigrationContext.configure(connection, opts=of_wholes(connection))
             assert compare_metadata(context, schema.metadata) == []
     finally:
         engine.dispose()
@@ -57,7 +74,8 @@ def test_a_column_that_no_migration_makes_would_be_noticed(database_url: str) ->
         with engine.begin() as connection:
             connection.execute(text("ALTER TABLE message ADD COLUMN stray TEXT"))
         with engine.connect() as connection:
-            found = compare_metadata(MigrationContext.configure(connection), schema.metadata)
+            context = MigrationContext.configure(connection, opts=of_wholes(connection))
+            found = compare_metadata(context, schema.metadata)
         assert [change[0] for change in found] == ["remove_column"]
     finally:
         engine.dispose()
