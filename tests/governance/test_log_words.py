@@ -31,6 +31,7 @@ PACKAGE = Path(governance.__file__).parent
 DOTTED = re.compile(r"[a-z]+(?:\.[a-z_0-9]+)+")
 NO_ACTS = frozenset(
     {
+        "audit.html",  # a page
         "audit.review",  # a purpose
         # What services are told.
         "consent.expired",

@@ -162,6 +162,7 @@ DELETING: Mapping[str, str] = {
     "audit/ledger.py": "an erasure that an officer fulfils",
     "audit/sequencing.py": "a leaf that waited goes into the log: nothing is lost",
     "audit/pruning.py": "the pruning of the log",
+    "governance/metering.py": "whom a reader saw before the longest window: pseudonyms",
     "audit/roomguards.py": "the pruning of the log",
     "consent/confirmation.py": "an erasure that an officer fulfils",
     "governance/details.py": "an erasure that an officer fulfils",
