@@ -51,9 +51,13 @@ def ready_export(house: Living) -> str:
 def waiting_export(house: Living) -> str:
     """An export of the second officer's that waits for somebody else: it is one too many for a day."""
     officer = with_second_officer(house)
-    while (asked := ask(house, officer)).state is ExportState.READY:
-        pass
-    return asked.id
+    large = ask(house, officer)
+    if large.state is ExportState.READY:
+        # As if it had been a large one: asking for small ones until the day is full takes a second.
+        house.sql(f"UPDATE log_export SET entries = 1000000 WHERE id = '{large.id}'")
+        large = ask(house, officer)
+    assert large.state is ExportState.PENDING
+    return large.id
 
 
 def checked(house: Living, data: bytes) -> BundleReport:
