@@ -20,12 +20,12 @@ def let_facts_grow_old(_service: Service) -> None:
     fresh = facts.collect
     kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
 
-    def collect(tx: Any, book: Any, wanted: Sequence[Any], known: Any, now: int) -> list[Any]:
+    def collect(tx: Any, book: Any, wanted: Sequence[Any], known: Any, now: int, **how: Any) -> list[Any]:
         found = []
         for one in wanted:
             at, old = kept.get((one,), (0.0, None))
             if time.monotonic() - at > _KEPT_S:
-                old = fresh(tx, book, [one], known, now)[0]
+                old = fresh(tx, book, [one], known, now, **how)[0]
                 kept[one,] = (time.monotonic(), old)
             found.append(old)
         return found

@@ -30,6 +30,11 @@ def _body(body: bytes, **headers: str) -> Attack:
     return lambda one: Attempt(one.method, one.path, body, {**one.headers, **_named(headers)})
 
 
+def _at_path_end(one: Attempt, change: Callable[[str], str]) -> Attempt:
+    path, mark, query = one.path.partition("?")
+    return Attempt(one.method, change(path) + mark + query, one.body, one.headers)
+
+
 def _headers(**headers: str) -> Attack:
     return lambda one: Attempt(one.method, one.path, one.body, {**one.headers, **_named(headers)})
 
@@ -169,7 +174,7 @@ HEADS: Final[Mapping[str, tuple[Attack, frozenset[str]]]] = {
         frozenset({"not_found", "invalid_request", "method_not_allowed"}),
     ),
     "a slash at the end": (
-        lambda one: Attempt(one.method, f"{one.path}/", one.body, one.headers),
+        lambda one: _at_path_end(one, lambda path: f"{path}/"),
         frozenset({"not_found"}),
     ),
     "two slashes": (
@@ -177,9 +182,7 @@ HEADS: Final[Mapping[str, tuple[Attack, frozenset[str]]]] = {
         frozenset({"not_found", "bad_request_line"}),
     ),
     "a letter percent-escaped": (
-        lambda one: Attempt(
-            one.method, one.path[:-1] + "%" + one.path[-1].encode().hex(), one.body, one.headers
-        ),
+        lambda one: _at_path_end(one, lambda path: f"{path[:-1]}%{path[-1].encode().hex()}"),
         frozenset({"not_found", "bad_request_line"}),
     ),
     "a host that is none": (_headers(host=f"[{MARK}"), frozenset({"bad_request_line"})),
@@ -190,7 +193,7 @@ HEADS: Final[Mapping[str, tuple[Attack, frozenset[str]]]] = {
     ),
     "a length that lies": (_headers(content_length="99999999999999"), frozenset({"body_too_large"})),
     "another method": (
-        lambda one: Attempt("DELETE", one.path, b"", one.headers),
+        lambda one: Attempt("PATCH", one.path, b"", one.headers),
         frozenset({"method_not_allowed"}),
     ),
     "TRACE": (
