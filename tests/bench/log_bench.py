@@ -32,6 +32,8 @@ SLICES, SLICE_S = 5, 1.0
 BATCHES = (32, 64)
 """Decisions in one transaction: a busy moment, and the most that the gate puts together."""
 WRITERS = 16
+PERIOD_S = 0.1
+"""How often a serving process places what is pending."""
 GOAL_BATCHED, GOAL_RATE, GOAL_P99 = 8.0, 3_000, 1.5
 ACTOR = Actor(
     Party(ActorType.SERVICE, new_id(Prefix.SERVICE)),
@@ -147,7 +149,7 @@ def beside(log: Database, seconds: float) -> tuple[list[float], float]:
     done = threading.Event()
 
     def work() -> None:
-        while not done.wait(0.02):
+        while not done.wait(PERIOD_S):
             integrate(log)
 
     thread = threading.Thread(target=work)
