@@ -289,7 +289,7 @@ def _form(book: RuleBook, decision: FieldDecision) -> EntityType | None:
 
 def _assurance(book: RuleBook, decisions: Iterable[FieldDecision]) -> Assurance:
     """Return how sure the entry must be: what the gravest of the fields asks of which anything is told."""
-    told = [book.fields[one.field].record for one in decisions if one.effect in (Effect.SHOW, Effect.MASK)]
+    told = [book.fields[one.field].record for one in decisions if one.effect is not Effect.HIDE]
     return max(told, key=list(Assurance).index, default=Assurance.COMMITTED)
 
 

@@ -99,15 +99,13 @@ class Logbook:
         try:
             placed = self._placed(recorded)
             size = 1 + max(one.index for one in placed if one.index is not None)
-            if self._signed < size:
-                with self._wanting:  # a wish that another one overwrote would be refused for nothing
-                    self._wanted = max(self._wanted, size)
-                self._signing.take()
+            with self._wanting:  # a wish that another one overwrote would be refused for nothing
+                self._wanted = max(self._wanted, size)
+            # What was signed before may have been another log of this size: each entry asks anew.
+            self._signing.take()
             if self._signed < size:
                 raise NotAssuredError
-            if level is Assurance.WITNESSED and not (
-                self._quorum is not None and self._quorum(size, _QUORUM_S)
-            ):
+            if level is Assurance.WITNESSED and not self._quorum(size, _QUORUM_S):
                 raise NotAssuredError
         except CANNOT_SIGN as error:
             _log.error("an entry was committed but not signed", extra={"cause": type(error).__name__})

@@ -12,12 +12,14 @@ import httpx2
 import pytest
 from happenings import reading
 from living import Living, Wire
+from logbreaking import Insider
 
 from audit.sequencing import Recorded
-from governance import checkpoints, world
+from governance import checkpoints, gate, world
 from governance.acting import On
 from governance.asking import Answer, Reply, Unrecorded
 from governance.exporting import export
+from governance.grounds import FieldDecision
 from governance.identity import Caller
 from governance.logbook import NotAssuredError, _Turns
 from policies.archive import pack
@@ -96,6 +98,27 @@ def test_a_correction_is_shown_to_an_officer_under_a_signed_checkpoint_only(
     assert signed(house) >= before + 2
 
 
+def test_a_log_cut_beneath_a_running_service_vouches_for_no_health_value(house: Living) -> None:
+    """What was signed before the cut says nothing of the entries that take the places of those cut off."""
+    for _ in range(3):
+        assert isinstance(read(house, HEALTH), Answer)
+    last = house.size() - 1
+    insider = Insider(house.service.database)
+    insider.remove(last - 1, last)
+    insider.run("DELETE FROM audit_subject WHERE leaf_index >= :first", first=last - 1)
+    insider.rebuild()
+    assert isinstance(read(house, HEALTH), Unrecorded)
+
+
+@pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
+def test_to_admit_that_there_is_a_health_value_waits_as_well(house: Living) -> None:
+    book = house.service.rules.book
+    for effect in Effect:
+        told = FieldDecision(HEALTH, effect, (), ())
+        wanted = Assurance.COMMITTED if effect is Effect.HIDE else Assurance.INTEGRATED
+        assert gate._assurance(book, [told]) is wanted
+
+
 @pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
 def test_without_the_key_ring_no_health_value_is_told_until_it_is_back(house: Living) -> None:
     ring = house.service.ring.path
@@ -119,10 +142,10 @@ class Gone:
         raise KeyRingError
 
     def prepare_rotation(self, since: int) -> LogKeys:
-        raise NotImplementedError
+        raise KeyRingError(since)
 
     def finish_rotation(self, last: int) -> LogKeys:
-        raise NotImplementedError
+        raise KeyRingError(last)
 
 
 @pytest.mark.parametrize("seeded_copy", ["sqlite"], indirect=True)
