@@ -17,7 +17,7 @@ from governance.api.oversightforms import JudgementForm, LiftDecisionForm, LiftF
 from governance.approving import OFFICE
 from governance.cursors import Tokens
 from governance.door import route_for
-from governance.identity import Caller
+from governance.identity import Caller, Scope
 from governance.lifting import LiftDecidedError, NoSuchLiftError, UnfitLiftError
 from governance.problems import Problem, ProblemError
 from governance.reviewing import (
@@ -167,9 +167,11 @@ async def decide(request: Request, form: JudgementForm, review_id: Annotated[str
 
 @asking.post("/lifts", operation_id="ask_for_limit", summary="Ask for a higher limit for some hours")
 async def ask(request: Request, form: LiftForm) -> Response:
-    """Ask for oneself or for a colleague; an officer who is neither decides."""
+    """Ask for oneself or for a colleague; an officer who is neither decides. A service needs `on_behalf`."""
     service, caller = access.service_of(request), access.caller_of(request)
     reader, request_id = ActorId(form.reader or caller.actor_id), access.request_id_of(request)
+    if caller.kind is Prefix.SERVICE and reader != caller.actor_id:
+        access.require(caller, Scope.ON_BEHALF)
     lift = await judged(
         request,
         lambda: service.log.oversight.lifting.ask(

@@ -225,3 +225,15 @@ def test_the_reason_is_sealed_and_read_only_after_that_is_on_record(house: Livin
     body, headers = callers.sendable(call, house, "officer")
     assert wire.call("POST", path, content=body, headers=headers).status_code == 303
     assert house.log()[-1].act == "limit.granted"
+
+
+def test_a_service_asks_for_somebody_else_only_where_it_may_speak_for_people(
+    house: Living, wire: Wire
+) -> None:
+    """Else any key could learn who is on the staff, or keep a reader's own request from being taken."""
+    body = {"people_per_hour": 100, "people_per_day": 320, "hours": 2, "reason": "系统迁移核对"}
+    for reader in (world.WANG_MIN.id, "stf_01900000-0000-7000-8000-00000000dead"):
+        told = wire.post("/v1/limits/lifts", body | {"reader": reader}, key=house.key(world.SENDER))
+        assert (told.status_code, told.json()["code"]) == (403, "out_of_scope")
+    told = wire.post("/v1/limits/lifts", body | {"reader": world.WANG_MIN.id}, key=house.key(world.CRM))
+    assert told.status_code == 201
