@@ -13,6 +13,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from json import loads
 from typing import Any, Final, NamedTuple
 
@@ -167,7 +168,7 @@ _PARTY_ID: Final = {
     ActorType.MEMBER: re.compile(r"[0-9a-f]{32}").fullmatch,
     ActorType.SYSTEM: _WORD,
 }
-_SUBJECT_IDS: Final = (b'"mem_', b'"hh_')
+_MEMBER_ID, _HOUSEHOLD_ID = b'"mem_', b'"hh_'
 
 
 def fresh(entry: Entry) -> bytes:
@@ -178,7 +179,7 @@ def fresh(entry: Entry) -> bytes:
     Raises:
         EntryRefusedError: as ``encode``, or a why that ``policies.whys`` does not hold.
     """
-    if not WHYS.issuperset(entry.why) or any(not WHYS.issuperset(one.why) for one in entry.fields):
+    if not WHYS.issuperset(chain(entry.why, *[one.why for one in entry.fields])):
         raise EntryRefusedError("a why of the entry is not in the table of reasons")
     return encode(entry)
 
@@ -223,7 +224,7 @@ def encode(entry: Entry) -> bytes:
         raise EntryRefusedError("the entry holds something that JSON in UTF-8 cannot carry") from None
     if len(leaf) > MAX_LEAF:
         raise EntryRefusedError(f"the leaf is longer than {MAX_LEAF} bytes")
-    if any(prefix in leaf for prefix in _SUBJECT_IDS):
+    if _MEMBER_ID in leaf or _HOUSEHOLD_ID in leaf:
         raise EntryRefusedError("a member or household id stands where a pseudonym belongs")
     return leaf
 
