@@ -17,7 +17,7 @@ from typing import Any
 
 import apsw
 
-from audit import checkpoint, leafscan, ledger, proof, proving
+from audit import checkpoint, leafscan, ledger, proof, proving, sequencing
 from audit.checkpoint import Signer
 from audit.entry import Actor, ActorType, Entry, FieldOutcome, Kind, Party, Verdict, encode
 from audit.exposure import NEVER, Exposure, Wanted
@@ -76,7 +76,7 @@ def fill(path: Path, count: int) -> None:
     connection = apsw.Connection(str(path))
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("DROP TRIGGER IF EXISTS audit_entry_no_insert")
-    columns = ["leaf_index", "leaf", *ledger.copies(next(entries(1)))]
+    columns = ["leaf_index", "leaf", *sequencing.copies(next(entries(1)))]
     marks = ", ".join(f":{name}" for name in columns)
     hashes = []
 
@@ -85,7 +85,7 @@ def fill(path: Path, count: int) -> None:
             leaf = encode(entry)
             hashes.append(leaf_hash(leaf))
             # APSW binds plain texts, not members of an enum.
-            copied = {name: f"{value}" for name, value in ledger.copies(entry).items()} | {"t": entry.t}
+            copied = {name: f"{value}" for name, value in sequencing.copies(entry).items()} | {"t": entry.t}
             yield {"leaf_index": index, "leaf": leaf, **copied}
 
     with connection:

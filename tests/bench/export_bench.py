@@ -67,7 +67,7 @@ def entry(number: int) -> Entry:
         decision=new_id(Prefix.DECISION),
         subjects=(PEOPLE[number % len(PEOPLE)],),
         fields=(
-            FieldOutcome("name", Effect.SHOW, ("allowed_by_rule",), ("g12",)),
+            FieldOutcome("name", Effect.SHOW, ("rule_allows",), ("g12",)),
             FieldOutcome("mobile", Effect.MASK, ("masked_by_rule",), ("g13",)),
             FieldOutcome("email", Effect.HIDE, ("no_consent",), ("g14",)),
         ),

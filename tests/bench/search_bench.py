@@ -69,7 +69,7 @@ FIELDS = [
     "notes",
 ]
 PURPOSES = ["service.delivery", "service.health", "marketing.direct", "account.manage", "legal.compliance"]
-REFUSED = ["no_consent", "no_rule", "not_assigned", "closed_category", "withdrawn"]
+REFUSED = ["no_consent", "no_rule", "not_available", "minor_protected", "revoked"]
 
 
 def entry(number: int) -> Entry:
@@ -173,10 +173,10 @@ def questions(size: int) -> dict[str, str]:
         "everything": "",
         "common": "action:read",
         "common, dotted": "action:consent.* purpose:service.*",
-        "rare": "reason:withdrawn",
+        "rare": "reason:revoked",
         "two common": "decision:deny purpose:service.delivery",
         "common and rare": f"action:read actor:{STAFF[399]}",
-        "rare pair": f"actor:{STAFF[200]} reason:withdrawn field:allergy",
+        "rare pair": f"actor:{STAFF[200]} reason:revoked field:allergy",
         "never together": "action:consent.withdrawn reason:rule_allows",
         "never, both large": f"kind:change field:name decision:permit actor:{SERVICES[0]}",
         "not known": "reason:nothing_like_it",
@@ -190,7 +190,7 @@ def questions(size: int) -> dict[str, str]:
         "one day": f"created:>={moment(middle)} created:<{moment(middle + day)} action:read",
         "one minute": f"created:>={moment(middle)} created:<{moment(middle + 60_000)}",
         "a time before the log": "created:<2020-01-01",
-        "a wide time, rare": f"created:<{moment(middle)} reason:withdrawn field:notes",
+        "a wide time, rare": f"created:<{moment(middle)} reason:revoked field:notes",
         "one entry": f"decision:{_id('dec_', size // 3)}",
         "a request": f"request:{_id('req_', size // 5)}",
         "a rule in a stretch": f"index:>={size // 4} index:<{size // 2} rule:S-07",
